@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARCHIVE_ARCHIVE_H
+#define ARCHIVE_ARCHIVE_H
+
+#include "base/thread.h"
+#include "crypt/digest.h"
+#include "snapshot/sink.h"
+#include "snapshot/source.h"
+
+/*
+ * Archives: plain tar (ustar with pax headers where needed; POSIX.1-2001) in
+ * plain gzip (RFC 1952), for every tool to read.
+ *
+ * Layout: the tar stream is cut into blocks of ARCHIVE_BLOCK_BYTES; each is a gzip
+ * member of its own, so that several threads compress at once and a reader may
+ * start at any member.
+ *
+ *     +----------+----------+-   -+----------+
+ *     | member 0 | member 1 | …   | member n |
+ *     +----------+----------+-   -+----------+
+ *      1 MiB of tar each            the rest, with the two zero blocks at the end
+ *
+ * Sparse files use GNU's pax format 1.0; times have nanoseconds, names may be any bytes.
+ */
+enum {
+    ARCHIVE_BLOCK_BYTES = 1 << 20
+};
+
+enum archive_compression {
+    ARCHIVE_STORE, /* gzip with stored blocks */
+    ARCHIVE_FAST,  /* ISA-L level 1: the default */
+    ARCHIVE_BEST,  /* zlib level 9 */
+};
+
+struct archive_options {
+    enum archive_compression compression;
+    unsigned threads;                /* that compress; 0: one for each processor, at most 4 */
+    enum digest_type digest;         /* of the file as it is written, in the same pass */
+    uint64_t limit_file_bytes;       /* LIMIT when the archive itself grows beyond; 0: none */
+    uint64_t write_rate_bytes_per_s; /* of the archive; 0: no limit */
+};
+
+/* What came out; valid after sink_finish(). */
+struct archive_result {
+    struct digest digest;
+    uint64_t file_bytes; /* size of the archive */
+    uint64_t tar_bytes;  /* before compression */
+};
+
+/*
+ * Write an archive to `fd`, from its current position on.  finish() writes the
+ * end and syncs the file; naming and renaming it are the caller's (base/file.h, file_draft).
+ * `fd` is borrowed.  A failed write is reported by the next call, and by finish() at the latest.
+ */
+struct sink *archive_writer_open(int fd, const struct archive_options *options, struct error *err);
+const struct archive_result *archive_writer_result(const struct sink *sink);
+
+enum archive_read_flags {
+    ARCHIVE_WITH_DIGEST = 1 << 0, /* digest the file while it is read */
+};
+
+struct archive_read_options {
+    unsigned flags;
+    enum digest_type digest;
+    uint64_t limit_tar_bytes; /* LIMIT when it inflates to more; 0: none */
+};
+
+/*
+ * Read an archive from `fd` (borrowed), ours or anybody's: gzip with any number of members, or plain
+ * tar; ustar, pax, GNU long names, GNU sparse (old and pax 0.0, 0.1, 1.0).  Everything in it is
+ * hostile: limits come before work, paths pass entry_set_path().  Devices, FIFOs and unknown types are
+ * named in the report and skipped.
+ *
+ * next() returns 0 only after the tar's end was seen and every gzip member's CRC and length were
+ * right, to the end of the file.  CORRUPT: anything else.
+ */
+struct source *archive_reader_open(int fd, const struct archive_read_options *options,
+                                   struct error *err);
+
+/* The digest of the whole file, after next() returned 0, where ARCHIVE_WITH_DIGEST was asked for. */
+const struct digest *archive_reader_digest(const struct source *source);
+
+/* Bytes of the file read so far, for progress.  May be called from other threads. */
+uint64_t archive_reader_position(const struct source *source);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paths below a root.  Nothing is checked by string: the kernel refuses whatever
+ * would leave the root or pass through a symbolic link.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/scope.h"
+
+enum {
+    RETRIES_MAX = 64, /* RESOLVE_BENEATH answers EAGAIN while somebody renames in the tree */
+    OPEN_LEVELS = 64,
+    SWEEPS_MAX = 64, /* a tree that somebody refills faster than we empty it */
+};
+
+int beneath_open_raw(int root_fd, const char *path, int flags, mode_t mode)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOCTTY),
+        .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    for (int i = 0;; i++) {
+        long fd = syscall(SYS_openat2, root_fd, *path == '\0' ? "." : path, &how, sizeof(how));
+        if (fd >= 0)
+            return (int)fd;
+        if ((errno != EAGAIN && errno != EINTR) || i >= RETRIES_MAX)
+            return -errno;
+    }
+}
+
+int beneath_open(int root_fd, const char *path, int flags, mode_t mode, struct error *err)
+{
+    int fd = beneath_open_raw(root_fd, path, flags, mode);
+    if (fd < 0)
+        return error_set_os(err, -fd, "opening '%.200s'", path);
+    return fd;
+}
+
+/*
+ * Depth first, with one descriptor a level.  Deeper than OPEN_LEVELS, a
+ * directory is moved up to the top under a fresh name and emptied from there, so that
+ * neither stack nor descriptors grow with what a tenant built.
+ */
+struct level {
+    DIR *dir;
+    char *name; /* in the level above */
+};
+
+static DIR *open_level(int parent_fd, const char *name)
+{
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && fchmodat(parent_fd, name, 0700, 0) == 0)
+        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL)
+        close(fd);
+    return dir;
+}
+
+/* 0: unlinked or gone; 1: a directory that must be emptied first; -1: errno. */
+static int unlink_one(int dir_fd, const struct dirent *entry)
+{
+    if (entry->d_type != DT_DIR) {
+        if (unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != EISDIR)
+            return -1;
+    }
+    if (unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    if (errno == ENOTDIR)
+        return unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT ? 0 : -1;
+    return errno == ENOTEMPTY || errno == EEXIST || errno == EACCES ? 1 : -1;
+}
+
+static bool is_dots(const char *name)
+{
+    return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+/* Move a directory that lies too deep up to the first level, where a later sweep finds it. */
+static int lift(const struct level *levels, size_t depth, const char *name)
+{
+    static _Atomic(unsigned) counter;
+    scope_free char *fresh = xasprintf(".roost-removed-%d-%u", (int)getpid(), ++counter);
+    return renameat(dirfd(levels[depth - 1].dir), name, dirfd(levels[0].dir), fresh);
+}
+
+/* Empty the directory levels[0]; 0, or -1 with errno. */
+static int empty(struct level *levels)
+{
+    size_t depth = 1;
+    int result = 0;
+    while (depth > 0 && result == 0) {
+        DIR *dir = levels[depth - 1].dir;
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL) {
+            if (depth == 1)
+                return 0;
+            depth--;
+            closedir(dir);
+            unlinkat(dirfd(levels[depth - 1].dir), levels[depth].name, AT_REMOVEDIR);
+            free(levels[depth].name);
+            continue;
+        }
+        if (is_dots(entry->d_name))
+            continue;
+        int kind = unlink_one(dirfd(dir), entry);
+        if (kind < 0)
+            result = -1;
+        if (kind <= 0)
+            continue;
+        if (depth == OPEN_LEVELS) {
+            result = lift(levels, depth, entry->d_name);
+            continue;
+        }
+        levels[depth].dir = open_level(dirfd(dir), entry->d_name);
+        if (levels[depth].dir == NULL) {
+            result = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+            continue;
+        }
+        levels[depth].name = xstrdup(entry->d_name);
+        depth++;
+    }
+    int reason = errno;
+    for (; depth > 1; depth--) {
+        closedir(levels[depth - 1].dir);
+        free(levels[depth - 1].name);
+    }
+    errno = reason;
+    return result;
+}
+
+int beneath_remove_tree(int parent_fd, const char *name, struct error *err)
+{
+    for (int sweep = 0; sweep < SWEEPS_MAX; sweep++) {
+        if (unlinkat(parent_fd, name, 0) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != EISDIR && errno != EPERM)
+            return error_set_os(err, errno, "removing '%.200s'", name);
+        if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return error_set_os(err, errno, "removing directory '%.200s'", name);
+        struct level levels[OPEN_LEVELS] = {{.dir = open_level(parent_fd, name)}};
+        if (levels[0].dir == NULL)
+            return error_set_os(err, errno, "opening directory '%.200s' to remove it", name);
+        int result = empty(levels);
+        int reason = errno;
+        closedir(levels[0].dir);
+        if (result < 0)
+            return error_set_os(err, reason, "removing what is in '%.200s'", name);
+    }
+    return error_set(err, ERROR_CONFLICT, "'%.200s' is refilled while it is removed", name);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TREE_STAGE_H
+#define TREE_STAGE_H
+
+#include "base/thread.h"
+#include "snapshot/sink.h"
+
+/*
+ * A directory as a sink, in two steps: entries are staged in a new directory
+ * beside the live one, on the same file system; when all of it is there and
+ * durable, the two are exchanged in one rename.  Until then the live directory is untouched, whatever
+ * happens; afterwards it is complete.
+ *
+ *     stage = stage_create(…)
+ *     copy_entries(source, stage_sink(stage), …)     // ends with everything on disk
+ *     stage_merge_live(stage, …)                     // only for truncate: false
+ *     stage_exchange(stage, err)                     // the instant
+ *     stage_discard(stage)                           // removes whichever tree is the loser
+ *
+ * What is staged: no device, FIFO or socket (refused, named in the report); no set-id bits
+ * unless wanted; nothing through a link, ever: a hostile archive that makes `a -> /etc` and then
+ * `a/passwd` ends in DENIED.  Hard links only to files that this stream made.  Modes and times of
+ * directories are set last.  Owners are set where we may (root); else named once in the report.
+ */
+enum stage_flags {
+    STAGE_KEEP_SET_ID = 1 << 0,
+    STAGE_OWNER_OF_ROOT = 1 << 1, /* every entry gets the live root's owner, not the archive's */
+};
+
+struct stage_options {
+    unsigned flags;
+    uint64_t
+        limit_bytes; /* LIMIT when the staged content (apparent size, holes not counted) passes it; 0: none */
+};
+
+struct stage;
+
+/*
+ * `parent_fd` is the directory that holds the live directory `live_name` (which may not exist yet).
+ * The stage is `stage_name` beside it, made new: CONFLICT where it exists.
+ */
+struct stage *stage_create(int parent_fd, const char *live_name, const char *stage_name,
+                           const struct stage_options *options, struct error *err);
+
+/* The sink; it belongs to the stage.  Its finish makes everything staged durable (syncfs). */
+struct sink *stage_sink(struct stage *stage);
+
+/*
+ * Add to the stage what the live directory has and the stage does not, so that
+ * the exchange replaces and adds but removes nothing.  Files are hard-linked, where that
+ * fails copied.  Where both have a path of different types, the stage wins.  After
+ * sink_finish(); durable again when this returns 0.
+ */
+int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct error *err);
+
+/* The staged directory's device and inode: equal to the live name's exactly when the exchange has happened. */
+void stage_identity(const struct stage *stage, uint64_t *device, uint64_t *inode);
+
+/*
+ * Exchange the staged and the live directory: one renameat2(RENAME_EXCHANGE), or
+ * RENAME_NOREPLACE where nothing is live yet.  Durable when this returns 0.
+ * CONFLICT: the live directory is a mount point, or the file system cannot exchange.
+ */
+int stage_exchange(struct stage *stage, struct error *err);
+
+/* Remove the loser: the stage where it was not exchanged, the replaced tree where it was. */
+int stage_discard(struct stage *stage, struct error *err);
+
+/* Descriptors and memory only; leaves the directories as they are.  NULL is fine. */
+void stage_free(struct stage *stage);
+
+#endif
