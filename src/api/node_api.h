@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_NODE_API_H
+#define API_NODE_API_H
+
+#include "base/json.h"
+#include "base/uuid.h"
+#include "net/client.h"
+#include "net/http.h"
+
+/*
+ * The node API: what a panel commands its nodes (/api, "Authorization: Bearer <token>"), and what browsers
+ * get straight from the node with a signed token: downloads and the websocket.
+ * Errors on the wire: {"error":"…","request_id":"…"}.
+ */
+enum node_operation {
+    NODE_OP_SYSTEM,                  /* GET    /api/system */
+    NODE_OP_BACKUP,                  /* POST   /api/servers/{server}/backup */
+    NODE_OP_RESTORE,                 /* POST   /api/servers/{server}/backup/{backup}/restore */
+    NODE_OP_BACKUP_DELETE,           /* DELETE /api/servers/{server}/backup/{backup} */
+    NODE_OP_BACKUP_DELETE_ALL,       /* DELETE /api/servers/{server}/backup/delete-all */
+    NODE_OP_BACKUP_DELETE_ALL_ALIAS, /* DELETE /api/servers/{server}/deleteAllBackups */
+    NODE_OP_SERVER,                  /* GET    /api/servers/{server} */
+    NODE_OP_SERVERS,                 /* GET    /api/servers */
+    NODE_OP_SYNC,                    /* POST   /api/servers/{server}/sync */
+    NODE_OP_DENY_TOKENS,             /* POST   /api/servers/{server}/ws/deny {"jtis":[…]} */
+    NODE_OP_WEBSOCKET, /* GET    /api/servers/{server}/ws (token in the first frame) */
+    NODE_OP_DOWNLOAD,  /* GET    /download/backup?token= (token in the query) */
+    NODE_OP_COUNT,
+};
+struct node_operation_form {
+    enum http_method method;
+    const char *pattern;
+    bool needs_node_token; /* Bearer; else a signed token */
+};
+const struct node_operation_form *node_operation_form(enum node_operation operation);
+
+enum node_adapter {
+    NODE_ADAPTER_WINGS, /* "wings": local storage */
+    NODE_ADAPTER_S3,    /* "s3" */
+};
+
+/* Scopes of signed tokens (JWT claim "scope"). */
+#define NODE_SCOPE_DOWNLOAD "backup-download"
+#define NODE_SCOPE_WEBSOCKET "websocket"
+
+struct node_backup_order {
+    enum node_adapter adapter;
+    char backup[UUID_TEXT_BYTES];
+    struct buf ignore; /* lines */
+};
+struct node_restore_order {
+    enum node_adapter adapter;
+    bool truncate;
+    struct buf download_url;
+    char checksum
+        [160]; /* ours, optional: "type:hex" that the panel knows; "" where it does not say */
+};
+
+/* ---- the node's side ---- */
+
+/* The error envelope; `detail` becomes "error". */
+void node_api_error(const struct http_request *request, struct http_reply *reply, unsigned status,
+                    const char *detail);
+
+/* Read a body.  False: a 400 was written into the reply. */
+bool node_api_read_backup(const struct http_request *request, struct http_reply *reply,
+                          struct node_backup_order *order);
+bool node_api_read_restore(const struct http_request *request, struct http_reply *reply,
+                           struct node_restore_order *order);
+void node_backup_order_free(struct node_backup_order *order);
+void node_restore_order_free(struct node_restore_order *order);
+
+/* ---- the panel's side ---- */
+struct node_api; /* thread-safe; any number of nodes */
+struct node_api *node_api_create(const char *ca_file);
+void node_api_free(struct node_api *api);
+
+struct node_address {
+    const char *base_url; /* "http://127.0.0.1:8080" */
+    const char *token;
+};
+
+/* What came of an order, for the panel's table of daemon errors. */
+struct node_outcome {
+    unsigned status; /* 0: no answer */
+    char error[300]; /* the node's "error", or why there is no answer */
+    char request_id[64];
+};
+
+/* True where the node answered 2xx (for delete: or 404). */
+bool node_api_backup(struct node_api *api, const struct node_address *node, const char *server,
+                     const struct node_backup_order *order, struct node_outcome *outcome);
+bool node_api_restore(struct node_api *api, const struct node_address *node, const char *server,
+                      const char *backup, const struct node_restore_order *order,
+                      struct node_outcome *outcome);
+bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
+                     const char *backup, struct node_outcome *outcome);
+/* GET /api/system: reachability, for doctor. */
+bool node_api_system(struct node_api *api, const struct node_address *node,
+                     struct node_outcome *outcome);
+
+/* Appends a signed download token, or a websocket token, for `GET …/download` and `…/websocket`. */
+struct node_token_grant {
+    const char *issuer;   /* the panel's URL */
+    const char *audience; /* the node's URL */
+    const char *token;    /* the node's secret: the HMAC key */
+    const char *server_uuid;
+    const char *backup_uuid; /* downloads only */
+    const char *user_uuid;
+    int64_t user_id;
+    const char *const *permissions; /* websockets only; ended by NULL */
+    int64_t now_s;
+    int64_t lifetime_s;
+};
+void node_api_sign_download(struct buf *out, const struct node_token_grant *grant);
+void node_api_sign_websocket(struct buf *out, const struct node_token_grant *grant);
+
+#endif

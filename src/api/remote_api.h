@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_REMOTE_API_H
+#define API_REMOTE_API_H
+
+#include "api/api_error.h"
+#include "base/json.h"
+#include "base/uuid.h"
+#include "net/client.h"
+#include "net/http.h"
+
+/*
+ * The remote API: what a node says to its panel (/api/remote), with
+ * "Authorization: Bearer <token id>.<token>".  An unmodified Wings can speak the node's half, and our
+ * node's half works against an unmodified panel.
+ */
+enum remote_operation {
+    REMOTE_OP_SERVERS,        /* GET  /api/remote/servers?page&per_page */
+    REMOTE_OP_SERVERS_RESET,  /* POST /api/remote/servers/reset */
+    REMOTE_OP_SERVER,         /* GET  /api/remote/servers/{server} */
+    REMOTE_OP_ACTIVITY,       /* POST /api/remote/activity */
+    REMOTE_OP_UPLOAD_URLS,    /* GET  /api/remote/backups/{backup}?size= */
+    REMOTE_OP_BACKUP_REPORT,  /* POST /api/remote/backups/{backup} */
+    REMOTE_OP_RESTORE_REPORT, /* POST /api/remote/backups/{backup}/restore */
+    REMOTE_OP_BACKUP_HEARTBEAT, /* POST /api/remote/backups/{backup}/heartbeat: ours; extends the lease */
+    REMOTE_OP_COUNT,
+};
+struct remote_operation_form {
+    enum http_method method;
+    const char *pattern;
+};
+const struct remote_operation_form *remote_operation_form(enum remote_operation operation);
+
+/* A backup's end, as a node reports it. */
+enum {
+    REMOTE_PARTS_MAX = 10000
+};
+struct remote_report {
+    bool is_successful;
+    char checksum[129]; /* hex; "" on failure */
+    char checksum_type[17];
+    uint64_t size_bytes;
+    /* parts are accepted and checked; they mean something once object storage exists */
+    size_t part_count;
+};
+
+/* ---- the panel's side ---- */
+void remote_api_read_report(const json_t *body, struct remote_report *report,
+                            struct api_violations *violations);
+/* "successful" decides; a body without it counts as a failure, as upstream does not validate it. */
+bool remote_api_read_restore_report(const json_t *body);
+
+/* One server of the boot list or alone: {"uuid":…,"settings":{…},"process_configuration":{…}}. */
+struct remote_server {
+    char uuid[UUID_TEXT_BYTES];
+    char *name;
+    bool is_suspended;
+    int64_t disk_mib; /* 0: unlimited */
+};
+void remote_api_write_server(struct json_writer *w, const struct remote_server *server,
+                             bool wants_uuid_outside);
+
+/* ---- the node's side ---- */
+struct remote_api; /* thread-safe */
+struct remote_api *remote_api_create(const char *panel_url, const char *token_id, const char *token,
+                                     const char *ca_file);
+void remote_api_free(struct remote_api *api);
+
+/*
+ * 0: the panel took it (2xx).  Otherwise the error's code says what to do:
+ *   UNAVAILABLE  no answer, 5xx, 429: send again later
+ *   NOT_FOUND    404: perhaps too early, perhaps deleted
+ *   CONFLICT     400, 409: the panel holds another final state
+ *   DENIED       401, 403;  INVALID  422
+ */
+int remote_api_report_backup(struct remote_api *api, const char *backup,
+                             const struct remote_report *report, struct error *err);
+int remote_api_report_restore(struct remote_api *api, const char *backup, bool is_successful,
+                              struct error *err);
+int remote_api_heartbeat(struct remote_api *api, const char *backup, uint64_t content_bytes,
+                         struct error *err);
+int remote_api_reset_servers(struct remote_api *api, struct error *err);
+
+/* Fetch one server (NOT_FOUND: not this node's), or every one, page by page. */
+void remote_server_free(struct remote_server *server);
+int remote_api_server(struct remote_api *api, const char *uuid, struct remote_server *server,
+                      struct error *err);
+int remote_api_each_server(struct remote_api *api,
+                           int (*visit)(const struct remote_server *server, void *context,
+                                        struct error *err),
+                           void *context, struct error *err);
+
+#endif

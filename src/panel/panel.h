@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PANEL_PANEL_H
+#define PANEL_PANEL_H
+
+#include "api/dialect.h"
+#include "crypt/seal.h"
+#include "db/db.h"
+#include "net/http.h"
+
+/*
+ * The panel: users, servers and backups, who may do what, and the two APIs that say so.
+ */
+enum panel_dialect {
+    PANEL_DIALECT_AUTO,
+    PANEL_DIALECT_CLASSIC,
+    PANEL_DIALECT_EXTENDED,
+};
+
+struct panel_config {
+    const char *url; /* how clients reach us, without trailing slash: links and tokens say it */
+    struct seal_keys app_keys;
+    enum panel_dialect dialect;
+    unsigned rate_limit_per_min; /* client API, per user; 0: none */
+    unsigned throttle_limit;     /* backups per server and period; 0: no throttle */
+    unsigned throttle_period_s;
+    unsigned lease_s; /* how long a silent node's backup lives */
+    unsigned download_url_life_s;
+    unsigned workers;
+    const char *node_ca_file; /* trusted for https nodes; NULL: the system's */
+};
+
+struct panel;
+
+/* Prepares the schema and starts the workers.  `db` and strings are borrowed until panel_stop. */
+struct panel *panel_start(struct db *db, const struct panel_config *config, struct error *err);
+
+/* /api/client and /api/remote. */
+struct http_router *panel_router(struct panel *panel);
+
+/* After the HTTP server was stopped. */
+void panel_stop(struct panel *panel);
+
+#endif
