@@ -31,10 +31,31 @@ static void set_from_diagnostics(struct fy_diag *diag, const char *name, struct 
         error_set(err, ERROR_INVALID, "%s:%d:%d: %s", name, first->line, first->column, first->msg);
 }
 
+/* The library takes a stream without any document for an error. */
+static bool has_only_comments(const char *text)
+{
+    while (*text != '\0') {
+        text += strspn(text, " \t\r\n");
+        if (*text == '#')
+            text += strcspn(text, "\n");
+        else if (*text != '\0')
+            return false;
+    }
+    return true;
+}
+
+static void drop_output(struct fy_diag *diag, void *user, const char *text, size_t length)
+{
+}
+
 static struct yaml *parse(struct yaml *yaml, struct error *err)
 {
+    if (has_only_comments(yaml->text.data))
+        return yaml;
     struct fy_diag_cfg diag_config;
     fy_diag_cfg_default(&diag_config);
+    diag_config.fp = NULL;
+    diag_config.output_fn = drop_output;
     struct fy_diag *diag = fy_diag_create(&diag_config);
     fy_diag_set_collect_errors(diag, true);
     struct fy_parse_cfg config = {.diag = diag, .flags = FYPCF_QUIET};
@@ -106,7 +127,7 @@ static struct yaml_node *outer(struct fy_node *node)
 
 struct yaml_node *yaml_root(struct yaml *yaml)
 {
-    struct fy_node *root = fy_document_root(yaml->document);
+    struct fy_node *root = yaml->document == NULL ? NULL : fy_document_root(yaml->document);
     if (root == NULL || (fy_node_is_scalar(root) && fy_node_is_null(root)))
         return NULL;
     return outer(root);
@@ -186,7 +207,7 @@ struct yaml_node *yaml_child(struct yaml *yaml, struct yaml_node *node, size_t i
 
 struct yaml_node *yaml_find(struct yaml *yaml, const char *dotted_path)
 {
-    struct fy_node *at = fy_document_root(yaml->document);
+    struct fy_node *at = yaml->document == NULL ? NULL : fy_document_root(yaml->document);
     while (at != NULL && *dotted_path != '\0') {
         size_t length = strcspn(dotted_path, ".");
         at = fy_node_is_mapping(at) ? fy_node_mapping_lookup_by_string(at, dotted_path, length)
