@@ -50,8 +50,9 @@ struct entry {
     uint32_t mtime_ns;
     uint64_t size_bytes; /* files: apparent size */
     uint64_t stored_bytes;
-    struct extent *extents; /* ascending, not overlapping, below size_bytes; NULL: no holes */
-    size_t extent_count;
+    struct extent
+        *extents;        /* owned; ascending, not overlapping, below size_bytes; NULL: no holes */
+    size_t extent_count; /* with extents not NULL, 0 is a file that is one hole */
 };
 
 /* An entry is used again and again for the next object; clear keeps its memory. */
@@ -60,15 +61,30 @@ void entry_clear(struct entry *entry);
 void entry_free(struct entry *entry);
 
 /*
- * Put `path` into the one form that entries have: leading "./" and doubled or
+ * Put `path` into the one form that entries have: "." parts and doubled or
  * trailing slashes go.  DENIED: absolute or with "..".  LIMIT: longer than
  * ENTRY_PATH_MAX_BYTES, a part longer than ENTRY_NAME_MAX_BYTES, deeper than
  * ENTRY_DEPTH_MAX.  INVALID: NUL inside.  For every path that comes from outside.
+ * `path` must not be a slice of the entry itself.
  */
 int entry_set_path(struct entry *entry, struct slice path, struct error *err);
 int entry_set_link_path(struct entry *entry, struct slice path, struct error *err); /* hard links */
 
-/* LIMIT or INVALID where extents are out of order, overlap or leave the size; sets stored_bytes. */
+/* Whether `path` has that form already, limits included. */
+bool entry_path_is_canonical(struct slice path);
+
+/*
+ * Whether the entry keeps all that is said above: paths, sizes, extents, nanoseconds.  Sources
+ * and sinks ask for every entry that passes; INVALID or DENIED says what is wrong.
+ */
+int entry_check(const struct entry *entry, struct error *err);
+
+/*
+ * The data extents of a file whose size_bytes is set; empty ones are dropped, neighbours joined.
+ * `count` 0 is a file that is one hole.  Extents that cover the whole file leave `extents` NULL.
+ * Sets stored_bytes.  LIMIT: too many, or a size beyond 2^63 - 1.  INVALID: out of order,
+ * overlapping or outside the size.
+ */
 int entry_set_extents(struct entry *entry, const struct extent *extents, size_t count,
                       struct error *err);
 

@@ -43,7 +43,10 @@ struct report {
 void report_init(struct report *report);
 void report_free(struct report *report);
 
-/* `report` may be NULL; then nothing happens. */
+/*
+ * Name an object.  `path` and the text are copied, each up to a limit; control bytes stay as they are.
+ * `report` may be NULL; then nothing happens.
+ */
 void report_add(struct report *report, enum report_kind kind, struct slice path, const char *format,
                 ...) __attribute__((format(printf, 4, 5)));
 

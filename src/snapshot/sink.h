@@ -8,7 +8,10 @@
 /*
  * A sink takes a stream of entries: it stages a directory or writes an archive.
  * Nothing of it counts before finish() returned 0; freeing an unfinished sink leaves
- * no trace.  One thread uses a sink at a time.  A new format embeds `struct sink` first.
+ * no trace.  One thread uses a sink at a time.  A new format embeds `struct sink` first, zeroed.
+ *
+ * The functions at the end of this file hold callers to the protocol: an entry that breaks entry.h
+ * is refused (INVALID, DENIED); too little or too much content, or anything after finish, asserts.
  */
 struct sink;
 
@@ -28,6 +31,9 @@ struct sink_ops {
 struct sink {
     const struct sink_ops *ops;
     struct report *report; /* borrowed; may be NULL */
+    uint64_t
+        owed_bytes; /* content still to come; this and the next are kept by the functions below */
+    bool is_finished;
 };
 
 int sink_entry(struct sink *sink, const struct entry *entry, struct error *err);

@@ -12,7 +12,11 @@
  *         while ((got = source_read(source, chunk, sizeof(chunk), err)) > 0) …
  *
  * One thread uses a source at a time.  A new format embeds `struct source` first
- * in its own struct and points `ops` at its functions.
+ * in its own struct, zeroed, and points `ops` at its functions.  The functions at the end of this
+ * file check what goes through them: every entry passes entry_check().
+ *
+ * An object that cannot be given (vanished, unreadable) is named in the report and is no entry;
+ * so an ENTRY_HARDLINK always names a file that was given before.
  */
 struct source;
 
@@ -21,13 +25,21 @@ struct source_ops {
     int (*next)(struct source *source, struct entry *entry, struct error *err);
 
     /*
-     * The next bytes of the current file, 0 at its end: exactly stored_bytes in all.
+     * The next bytes of the current file, at least one: exactly stored_bytes in all, and never
+     * asked for more than that (0 before is CORRUPT: the content ended early).
      * The caller need not read them; next() skips what is left.
      */
     ssize_t (*read)(struct source *source, void *bytes, size_t length, struct error *err);
 
     /* The current entry is a directory that nobody wants: do not descend.  May be NULL. */
     void (*skip_directory)(struct source *source);
+
+    /*
+     * The current entry is a file that nobody takes: no later entry may name it as a hard link.
+     * A source that can still read the content gives it under the next name, as ENTRY_FILE.  NULL where
+     * it cannot, as in an archive: there the copier names the links whose file was left out.
+     */
+    void (*decline)(struct source *source);
 
     /* What is known of the size of everything, for progress; 0: nothing.  May be NULL. */
     uint64_t (*estimate_bytes)(struct source *source);
@@ -37,13 +49,16 @@ struct source_ops {
 
 struct source {
     const struct source_ops *ops;
-    struct report
-        *report; /* borrowed; where the source notes what it could not give; may be NULL */
+    struct report *report; /* borrowed; what the source could not give is noted here; may be NULL */
+    uint64_t left_bytes;   /* of the current file's content; kept by the functions below */
 };
 
 int source_next(struct source *source, struct entry *entry, struct error *err);
 ssize_t source_read(struct source *source, void *bytes, size_t length, struct error *err);
 void source_skip_directory(struct source *source);
+
+/* false: the source cannot give the content again under another name. */
+bool source_decline(struct source *source);
 uint64_t source_estimate_bytes(struct source *source);
 void source_free(struct source *source); /* NULL is fine */
 
