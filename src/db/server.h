@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DB_SERVER_H
+#define DB_SERVER_H
+
+#include "base/uuid.h"
+#include "db/db.h"
+
+/* Servers as the panel knows them: who owns them, where they are, what state they are in. */
+enum server_status {
+    SERVER_NORMAL, /* NULL in the database */
+    SERVER_INSTALLING,
+    SERVER_INSTALL_FAILED,
+    SERVER_REINSTALL_FAILED,
+    SERVER_SUSPENDED,
+    SERVER_RESTORING_BACKUP,
+};
+
+struct server {
+    int64_t id;
+    char uuid[UUID_TEXT_BYTES];
+    char uuid_short[UUID_SHORT_LENGTH + 1];
+    int64_t node_id;
+    int64_t owner_id;
+    char *name;
+    char *description;
+    enum server_status status;
+    int64_t memory_mib, swap_mib, disk_mib, io_weight, cpu_percent; /* disk 0: unlimited */
+    int64_t backup_limit;                                           /* 0: no backups at all */
+    bool is_transferring; /* a server_transfers row whose `successful` is NULL */
+};
+
+void server_free(struct server *server);
+const char *server_status_name(enum server_status status); /* NULL for SERVER_NORMAL */
+
+/* `uuid` "" makes one; uuid_short is its first 8 characters.  CONFLICT: it exists. */
+int server_insert(struct db_session *session, struct server *server, struct error *err);
+
+/* Exactly 8 characters: the short id, anything else: the uuid. */
+int server_find(struct db_session *session, const char *identifier, struct server *server,
+                struct error *err);
+int server_find_by_id(struct db_session *session, int64_t id, struct server *server,
+                      struct error *err);
+
+struct server_filter {
+    int64_t node_id;   /* 0: any */
+    int64_t viewer_id; /* owner or subuser; 0: any */
+};
+int server_count(struct db_session *session, const struct server_filter *filter, int64_t *count,
+                 struct error *err);
+int server_each(struct db_session *session, const struct server_filter *filter, int64_t limit,
+                int64_t offset,
+                int (*visit)(const struct server *server, void *context, struct error *err),
+                void *context, struct error *err);
+
+/* Compare and set: CONFLICT where the status is not `from`. */
+int server_change_status(struct db_session *session, int64_t id, enum server_status from,
+                         enum server_status to, struct error *err);
+int server_set_status(struct db_session *session, int64_t id, enum server_status to,
+                      struct error *err);
+int server_set_backup_limit(struct db_session *session, int64_t id, int64_t limit,
+                            struct error *err);
+int server_delete(struct db_session *session, int64_t id,
+                  struct error *err); /* with its backups' rows */
+
+/* Which restore SERVER_RESTORING_BACKUP stands for; 1, 0 or -1. */
+int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
+                         struct error *err);
+int server_restore_find(struct db_session *session, int64_t server_id, int64_t *backup_id,
+                        struct error *err);
+int server_restore_end(struct db_session *session, int64_t server_id, struct error *err);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state of a server, and which restore it stands for. */
+#include "db/record.h"
+#include "db/server.h"
+
+/* NULL is a state, too, and not equal to itself in SQL. */
+static const char *comparable(enum server_status status)
+{
+    const char *name = server_status_name(status);
+    return name == NULL ? "" : name;
+}
+
+int server_change_status(struct db_session *session, int64_t id, enum server_status from,
+                         enum server_status to, struct error *err)
+{
+    char now[TIME_TEXT_BYTES];
+    int64_t changed;
+    if (db_run(session,
+               "UPDATE servers SET status = ?, updated_at = ?"
+               " WHERE id = ? AND COALESCE(status, '') = ?",
+               DB_PARAMS(db_text(server_status_name(to)), db_text(db_time_text(time_now_us(), now)),
+                         db_int(id), db_text(comparable(from))),
+               &changed, err) < 0)
+        return -1;
+    if (changed > 0)
+        return 0;
+    int64_t number;
+    if (db_query_int(session, "SELECT COUNT(*) FROM servers WHERE id = ?", DB_PARAMS(db_int(id)), 0,
+                     &number, err) < 0 ||
+        record_must_exist(number, "server", id, err) < 0)
+        return -1;
+    return error_set(err, ERROR_CONFLICT, "server %" PRId64 " is not in the state '%s'", id,
+                     from == SERVER_NORMAL ? "normal" : server_status_name(from));
+}
+
+int server_set_status(struct db_session *session, int64_t id, enum server_status to,
+                      struct error *err)
+{
+    char now[TIME_TEXT_BYTES];
+    int64_t changed;
+    if (db_run(session, "UPDATE servers SET status = ?, updated_at = ? WHERE id = ?",
+               DB_PARAMS(db_text(server_status_name(to)), db_text(db_time_text(time_now_us(), now)),
+                         db_int(id)),
+               &changed, err) < 0)
+        return -1;
+    return record_must_exist(changed, "server", id, err);
+}
+
+int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
+                         struct error *err)
+{
+    char now[TIME_TEXT_BYTES];
+    db_time_text(time_now_us(), now);
+    int64_t changed;
+    if (db_run(session,
+               "UPDATE roost_restores SET backup_id = ?, started_at = ? WHERE server_id = ?",
+               DB_PARAMS(db_int(backup_id), db_text(now), db_int(server_id)), &changed, err) < 0)
+        return -1;
+    if (changed > 0)
+        return 0;
+    return db_run(session,
+                  "INSERT INTO roost_restores (server_id, backup_id, started_at) VALUES (?, ?, ?)",
+                  DB_PARAMS(db_int(server_id), db_int(backup_id), db_text(now)), NULL, err);
+}
+
+int server_restore_find(struct db_session *session, int64_t server_id, int64_t *backup_id,
+                        struct error *err)
+{
+    int64_t found;
+    if (db_query_int(session, "SELECT backup_id FROM roost_restores WHERE server_id = ?",
+                     DB_PARAMS(db_int(server_id)), 0, &found, err) < 0)
+        return -1;
+    if (found == 0)
+        return 0;
+    *backup_id = found;
+    return 1;
+}
+
+int server_restore_end(struct db_session *session, int64_t server_id, struct error *err)
+{
+    return db_run(session, "DELETE FROM roost_restores WHERE server_id = ?",
+                  DB_PARAMS(db_int(server_id)), NULL, err);
+}
