@@ -143,8 +143,13 @@ static const char *const backups[] = {
     " bytes INTEGER NOT NULL DEFAULT 0,"
     " completed_at TEXT," TIMES ","
     " deleted_at TEXT)",
-    /* The list of one server, in its order and without those that are deleted. */
-    "CREATE INDEX backups_of_server ON backups (server_id, deleted_at, id)",
+    /*
+     * The list of one server, in its order and without those that are deleted.  It covers the
+     * list's columns: rows of one server lie apart in the table, each on a page of its own, but
+     * side by side here.
+     */
+    "CREATE INDEX backups_of_server ON backups (server_id, deleted_at, id, completed_at,"
+    " is_successful, is_locked, created_at, bytes, uuid, disk, name, checksum, ignored_files)",
     /* The throttle. */
     "CREATE INDEX backups_of_server_by_time ON backups (server_id, created_at)",
     "CREATE TABLE roost_backups ("
