@@ -1,0 +1,4 @@
+curl "https://your-panel.com/api/client/servers/d3aac109/backups" \
+  -H "Authorization: Bearer ptlc_YOUR_API_KEY" \
+  -H "Accept: Application/vnd.pterodactyl.v1+json" \
+  -H "Content-Type: application/json"
