@@ -39,6 +39,15 @@ enum node_adapter {
     NODE_ADAPTER_S3,    /* "s3" */
 };
 
+/* What a body may hold before it is read at all. */
+enum {
+    NODE_BODY_MAX_BYTES = 256 * 1024, /* the ignore list, escaped in JSON */
+    NODE_IGNORE_MAX_BYTES = 32 * 1024,
+    NODE_URL_MAX_BYTES = 8 * 1024,
+    NODE_JTI_MAX_BYTES = 128,
+    NODE_JTIS_MAX = 1000,
+};
+
 /* Scopes of signed tokens (JWT claim "scope"). */
 #define NODE_SCOPE_DOWNLOAD "backup-download"
 #define NODE_SCOPE_WEBSOCKET "websocket"
@@ -56,13 +65,39 @@ struct node_restore_order {
         [160]; /* ours, optional: "type:hex" that the panel knows; "" where it does not say */
 };
 
+/* What the node answers, word for word. */
+#define NODE_ERROR_NO_TOKEN "The required authorization heads were not present in the request."
+#define NODE_ERROR_BAD_TOKEN "You are not authorized to access this endpoint."
+#define NODE_ERROR_NO_SERVER "The requested resource does not exist on this instance."
+#define NODE_ERROR_NO_BACKUP "The requested backup was not found on this server."
+#define NODE_ERROR_NO_DOWNLOAD "The requested resource was not found on this server."
+#define NODE_ERROR_UNPARSABLE                                                                      \
+    "The data passed in the request was not in a parsable format. Please try again."
+#define NODE_ERROR_UNEXPECTED "An unexpected error was encountered while processing this request"
+#define NODE_ERROR_BAD_UUID "The backup identifier must be a valid UUID."
+#define NODE_ERROR_ADAPTER "The backup adapter must be one of wings, s3."
+#define NODE_ERROR_NO_URL "The download_url field is required when the backup adapter is set to S3."
+#define NODE_ERROR_NO_OBJECT_STORAGE "Object storage is not configured on this node."
+#define NODE_ERROR_DELETE_ALL "Failed to delete backups."
+#define NODE_ERROR_DOWNLOAD_TOKEN "The download token is missing, has expired or is not valid."
+
 /* ---- the node's side ---- */
 
 /* The error envelope; `detail` becomes "error". */
 void node_api_error(const struct http_request *request, struct http_reply *reply, unsigned status,
                     const char *detail);
 
-/* Read a body.  False: a 400 was written into the reply. */
+/*
+ * Read a body: 0, or -1 with INVALID and the text that goes on the wire.  What was filled in is the
+ * caller's to free in both cases.  Absent fields: no ignore list, truncate_directory false.
+ */
+int node_api_parse_backup(struct slice body, struct node_backup_order *order, struct error *err);
+int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err);
+int node_api_parse_jtis(struct slice body,
+                        int (*visit)(const char *jti, void *context, struct error *err),
+                        void *context, struct error *err);
+
+/* The same.  False: a 400 was written into the reply. */
 bool node_api_read_backup(const struct http_request *request, struct http_reply *reply,
                           struct node_backup_order *order);
 bool node_api_read_restore(const struct http_request *request, struct http_reply *reply,
@@ -82,8 +117,9 @@ struct node_address {
 
 /* What came of an order, for the panel's table of daemon errors. */
 struct node_outcome {
-    unsigned status; /* 0: no answer */
-    char error[300]; /* the node's "error", or why there is no answer */
+    unsigned status;       /* 0: no answer */
+    bool may_have_arrived; /* no answer, but a connection stood: the order may be carried out */
+    char error[300];       /* the node's "error", or why there is no answer */
     char request_id[64];
 };
 

@@ -65,6 +65,9 @@ struct remote_api *remote_api_create(const char *panel_url, const char *token_id
                                      const char *ca_file);
 void remote_api_free(struct remote_api *api);
 
+/* Every call, running or to come, ends with CANCELLED from now on. */
+void remote_api_stop(struct remote_api *api);
+
 /*
  * 0: the panel took it (2xx).  Otherwise the error's code says what to do:
  *   UNAVAILABLE  no answer, 5xx, 429: send again later

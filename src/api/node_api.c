@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node API's table of operations: the one place that knows its paths. */
+#include "api/node_api.h"
+
+#include <assert.h>
+
+static const struct node_operation_form forms[NODE_OP_COUNT] = {
+    [NODE_OP_SYSTEM] = {HTTP_GET, "/api/system", .needs_node_token = true},
+    [NODE_OP_BACKUP] = {HTTP_POST, "/api/servers/{server}/backup", .needs_node_token = true},
+    [NODE_OP_RESTORE] = {HTTP_POST, "/api/servers/{server}/backup/{backup}/restore",
+                         .needs_node_token = true},
+    [NODE_OP_BACKUP_DELETE] = {HTTP_DELETE, "/api/servers/{server}/backup/{backup}",
+                               .needs_node_token = true},
+    [NODE_OP_BACKUP_DELETE_ALL] = {HTTP_DELETE, "/api/servers/{server}/backup/delete-all",
+                                   .needs_node_token = true},
+    [NODE_OP_BACKUP_DELETE_ALL_ALIAS] = {HTTP_DELETE, "/api/servers/{server}/deleteAllBackups",
+                                         .needs_node_token = true},
+    [NODE_OP_SERVER] = {HTTP_GET, "/api/servers/{server}", .needs_node_token = true},
+    [NODE_OP_SERVERS] = {HTTP_GET, "/api/servers", .needs_node_token = true},
+    [NODE_OP_SYNC] = {HTTP_POST, "/api/servers/{server}/sync", .needs_node_token = true},
+    [NODE_OP_DENY_TOKENS] = {HTTP_POST, "/api/servers/{server}/ws/deny", .needs_node_token = true},
+    [NODE_OP_WEBSOCKET] = {HTTP_GET, "/api/servers/{server}/ws", .needs_node_token = false},
+    [NODE_OP_DOWNLOAD] = {HTTP_GET, "/download/backup", .needs_node_token = false},
+};
+
+const struct node_operation_form *node_operation_form(enum node_operation operation)
+{
+    assert(operation < NODE_OP_COUNT);
+    return &forms[operation];
+}
