@@ -269,6 +269,14 @@ static int report(const struct flight *flight, CURLcode code, const char *detail
     return error_set(err, ERROR_UNAVAILABLE, "%s", text);
 }
 
+/* libcurl notes when it was about to send; a call that never got there says zero. */
+static bool was_about_to_send(CURL *curl)
+{
+    curl_off_t pretransfer_us = 0;
+    curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    return pretransfer_us > 0;
+}
+
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_answer *answer, struct error *err)
 {
@@ -279,8 +287,12 @@ int http_client_call(struct http_client *client, const struct http_call *call,
     set_options(&flight);
     curl_easy_setopt(flight.curl, CURLOPT_ERRORBUFFER, details);
     int result = add_headers(&flight, err);
+    if (call->was_sent != NULL)
+        *call->was_sent = false;
     if (result == 0) {
         CURLcode code = curl_easy_perform(flight.curl);
+        if (call->was_sent != NULL)
+            *call->was_sent = was_about_to_send(flight.curl);
         if (code == CURLE_OK)
             read_head(&flight);
         else

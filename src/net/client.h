@@ -37,10 +37,7 @@ struct http_call {
     unsigned timeout_ms;         /* 0: the client's; with a sink only stalls count */
     const struct cancel *cancel; /* may be NULL */
 
-    /*
-     * May be NULL.  Set to false where the call fails before a connection stood (refused, unknown host, no route, TLS
-     * handshake): the peer cannot have seen the request; to true in every other case.
-     */
+    /* May be NULL.  False where the call failed before a connection stood: the peer has not seen it. */
     bool *was_sent;
 };
 
