@@ -47,7 +47,12 @@ const struct client_operation_form *client_operation_form(enum client_operation 
 
 /* ---- the panel's side: reading requests, writing answers ---- */
 
-/* Bodies may be JSON, a form, absent, or JSON null (then `*body` is NULL).  INVALID: malformed JSON. */
+/*
+ * Bodies may be JSON, a form (values are then texts), absent, or JSON null or [] (then `*body` is NULL).
+ * `*body` is the caller's to json_decref().  A content type that is neither is read as JSON
+ * where the body begins with '{', and as absent otherwise.  INVALID: malformed JSON or form,
+ * or JSON that is no object.
+ */
 int client_api_read_body(const struct http_request *request, json_t **body, struct error *err);
 
 enum {
@@ -110,6 +115,9 @@ struct client_server {
     int64_t backup_limit;
 };
 void client_api_write_server(struct json_writer *w, const struct client_server *server);
+/* The whole answer of GET server; `permissions` ("*" for all) ends with NULL. */
+void client_api_write_server_answer(struct json_writer *w, const struct client_server *server,
+                                    const char *const *permissions);
 void client_api_write_permissions(struct json_writer *w); /* the whole answer of GET permissions */
 void client_api_write_signed_url(struct json_writer *w, const char *url);
 void client_api_write_websocket(struct json_writer *w, const char *token, const char *socket_url);

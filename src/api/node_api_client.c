@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The panel's end of the node API: orders to nodes.  Whatever happens, the caller learns which of three it
+ * was: the node answered, the order cannot have reached it, or nobody knows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/node_api.h"
+#include "base/mem.h"
+#include "net/url.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    TIMEOUT_MS = 15000,
+    ANSWER_MAX_BYTES = 64 * 1024
+};
+
+struct node_api {
+    struct http_client *client;
+};
+
+struct node_api *node_api_create(const char *ca_file)
+{
+    struct http_client_options options = {
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = TIMEOUT_MS,
+        .answer_max_bytes = ANSWER_MAX_BYTES,
+        .ca_file = ca_file,
+    };
+    struct node_api *api = xcalloc(1, sizeof(*api));
+    api->client = http_client_create(&options);
+    return api;
+}
+
+void node_api_free(struct node_api *api)
+{
+    if (api == NULL)
+        return;
+    http_client_free(api->client);
+    free(api);
+}
+
+/* The operation's pattern with the ids in the places of its parameters, in order. */
+static void add_url(struct buf *out, const char *base_url, const char *pattern,
+                    const char *const *ids)
+{
+    buf_add_str(out, base_url);
+    const char *open;
+    while ((open = strchr(pattern, '{')) != NULL) {
+        buf_add(out, pattern, (size_t)(open - pattern));
+        url_encode(out, slice_str(*ids++));
+        pattern = strchr(open, '}') + 1;
+    }
+    buf_add_str(out, pattern);
+}
+
+static void read_refusal(const struct http_answer *answer, struct node_outcome *outcome)
+{
+    snprintf(outcome->request_id, sizeof(outcome->request_id), "%s", answer->request_id);
+    struct error ignored = ERROR_INIT;
+    scope_json json_t *body =
+        answer->body.length == 0 ? NULL : json_read(buf_slice(&answer->body), &ignored);
+    snprintf(outcome->error, sizeof(outcome->error), "%s",
+             json_get_string(body, "error", "the node gave no reason"));
+    if (outcome->request_id[0] == '\0')
+        snprintf(outcome->request_id, sizeof(outcome->request_id), "%s",
+                 json_get_string(body, "request_id", ""));
+}
+
+struct order {
+    enum node_operation operation;
+    const char *ids[2];
+    struct slice body;
+};
+
+static bool send_order(struct node_api *api, const struct node_address *node,
+                       const struct order *order, struct node_outcome *outcome)
+{
+    *outcome = (struct node_outcome){0};
+    const struct node_operation_form *form = node_operation_form(order->operation);
+    scope_buf struct buf url = BUF_INIT;
+    add_url(&url, node->base_url, form->pattern, order->ids);
+    scope_free char *authorization = xasprintf("Authorization: Bearer %s", node->token);
+    const char *const headers[] = {authorization, "Accept: application/json",
+                                   "Content-Type: application/json", NULL};
+    struct http_call call = {
+        .method = http_method_name(form->method),
+        .url = url.data,
+        .headers = headers,
+        .body = order->body,
+        .was_sent = &outcome->may_have_arrived,
+    };
+    struct http_answer answer;
+    struct error err = ERROR_INIT;
+    if (http_client_call(api->client, &call, &answer, &err) < 0) {
+        snprintf(outcome->error, sizeof(outcome->error), "%.*s", (int)sizeof(outcome->error) - 1,
+                 err.text);
+        return false;
+    }
+    outcome->may_have_arrived = false;
+    outcome->status = answer.status;
+    bool is_done = answer.status >= 200 && answer.status < 300;
+    if (!is_done)
+        read_refusal(&answer, outcome);
+    http_answer_free(&answer);
+    return is_done;
+}
+
+static const char *adapter_name(enum node_adapter adapter)
+{
+    return adapter == NODE_ADAPTER_S3 ? "s3" : "wings";
+}
+
+bool node_api_backup(struct node_api *api, const struct node_address *node, const char *server,
+                     const struct node_backup_order *order, struct node_outcome *outcome)
+{
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_string(&w, "adapter", adapter_name(order->adapter));
+    json_field_string(&w, "uuid", order->backup);
+    json_field_string(&w, "ignore", order->ignore.data);
+    json_end_object(&w);
+    struct order sent = {NODE_OP_BACKUP, {server}, buf_slice(&body)};
+    return send_order(api, node, &sent, outcome);
+}
+
+bool node_api_restore(struct node_api *api, const struct node_address *node, const char *server,
+                      const char *backup, const struct node_restore_order *order,
+                      struct node_outcome *outcome)
+{
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_string(&w, "adapter", adapter_name(order->adapter));
+    json_field_bool(&w, "truncate_directory", order->truncate);
+    json_field_string(&w, "download_url", order->download_url.data);
+    if (order->checksum[0] != '\0')
+        json_field_string(&w, "checksum", order->checksum);
+    json_end_object(&w);
+    struct order sent = {NODE_OP_RESTORE, {server, backup}, buf_slice(&body)};
+    return send_order(api, node, &sent, outcome);
+}
+
+bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
+                     const char *backup, struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_BACKUP_DELETE, {server, backup}, {NULL, 0}};
+    return send_order(api, node, &sent, outcome) || outcome->status == 404;
+}
+
+bool node_api_system(struct node_api *api, const struct node_address *node,
+                     struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_SYSTEM, {NULL}, {NULL, 0}};
+    return send_order(api, node, &sent, outcome);
+}
