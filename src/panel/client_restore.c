@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Restoring.  The server's state is compared and set in the transaction that notes which backup it is, so that
+ * there is one restore per server; then the node is told.  A node that refused, or was not reached, leaves the
+ * server as it was.  Where the answer was lost the state stays: the node may be at it, and its report, or
+ * its next start, ends the state.
+ */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "crypt/digest.h"
+#include "db/activity.h"
+#include "panel/internal.h"
+
+static enum api_error restore_error(const struct server *server, const struct backup *backup)
+{
+    if (server->status != SERVER_NORMAL)
+        return API_ERROR_RESTORE_STATE;
+    if (backup->completed_at_us == 0)
+        return API_ERROR_RESTORE_NOT_COMPLETED;
+    return backup->is_successful ? API_ERROR_COUNT : API_ERROR_RESTORE_FAILED;
+}
+
+/* Under the lock: the backup and the server as they are now. */
+static int begin_in(struct client_call *call, struct db_session *session, bool truncate,
+                    enum api_error *refusal, struct error *err)
+{
+    struct server server = {0};
+    struct backup backup = {0};
+    int has_server = server_find_by_id(session, call->view->server.id, &server, err);
+    int has_backup =
+        has_server < 0 ? -1 : backup_find_by_id(session, call->backup.id, &backup, err);
+    if (has_server == 0 || has_backup == 0)
+        *refusal = API_ERROR_NOT_FOUND;
+    if (has_server > 0 && has_backup > 0) {
+        *refusal = client_state_error(&server, call->view->is_node_in_maintenance, call->operation,
+                                      call->auth->is_root_admin);
+        if (*refusal == API_ERROR_COUNT)
+            *refusal = restore_error(&server, &backup);
+    }
+    server_free(&server);
+    backup_free(&backup);
+    if (has_server < 0 || has_backup < 0)
+        return -1;
+    if (*refusal != API_ERROR_COUNT)
+        return 0;
+    struct client_event event = {"server:backup.restore", &call->backup, "truncate", truncate};
+    if (server_change_status(session, call->view->server.id, SERVER_NORMAL, SERVER_RESTORING_BACKUP,
+                             err) < 0 ||
+        server_restore_begin(session, call->view->server.id, call->backup.id, err) < 0)
+        return -1;
+    return client_record(call, session, &event, err);
+}
+
+static int begin(struct client_call *call, bool truncate, enum api_error *refusal,
+                 struct error *err)
+{
+    struct db_session *session = db_begin(call->panel->db, err);
+    if (session == NULL)
+        return -1;
+    int done = begin_in(call, session, truncate, refusal, err);
+    if (done < 0 || *refusal != API_ERROR_COUNT) {
+        db_rollback(session);
+        return done;
+    }
+    return db_commit(session, err);
+}
+
+static int put_back_in(struct client_call *call, struct db_session *session, struct error *err)
+{
+    int64_t server_id = call->view->server.id;
+    int64_t backup_id = 0;
+    int found = server_restore_find(session, server_id, &backup_id, err);
+    if (found < 0)
+        return -1;
+    if (found == 0 || backup_id != call->backup.id)
+        return 0;
+    struct server server = {0};
+    found = server_find_by_id(session, server_id, &server, err);
+    bool is_restoring = found > 0 && server.status == SERVER_RESTORING_BACKUP;
+    server_free(&server);
+    struct client_event event = {.name = "server:backup.restore-failed", .backup = &call->backup};
+    if (found < 0 ||
+        (is_restoring && server_set_status(session, server_id, SERVER_NORMAL, err) < 0) ||
+        server_restore_end(session, server_id, err) < 0)
+        return -1;
+    return client_record(call, session, &event, err);
+}
+
+static void put_back(struct client_call *call)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = db_begin(call->panel->db, &err);
+    if (session != NULL && put_back_in(call, session, &err) < 0)
+        db_rollback(session);
+    else if (session != NULL)
+        (void)db_commit(session, &err);
+    if (error_is_set(&err))
+        log_error("a server stays in the state restoring_backup until its node starts again "
+                  "server=%s reason='%s'",
+                  call->view->server.uuid, err.text);
+}
+
+/* What a node could check; foreign panels' rows may hold other things. */
+static void set_checksum(const struct backup *backup, struct node_restore_order *order)
+{
+    char type_name[17];
+    const char *colon = backup->checksum == NULL ? NULL : strchr(backup->checksum, ':');
+    if (colon == NULL || (size_t)(colon - backup->checksum) >= sizeof(type_name))
+        return;
+    snprintf(type_name, sizeof(type_name), "%.*s", (int)(colon - backup->checksum),
+             backup->checksum);
+    enum digest_type type;
+    struct digest digest;
+    if (digest_type_parse(type_name, &type) && digest_parse(type, colon + 1, &digest))
+        snprintf(order->checksum, sizeof(order->checksum), "%s", backup->checksum);
+}
+
+static bool dispatch(struct client_call *call, const struct node_link *link, bool truncate)
+{
+    struct node_restore_order order = {
+        .adapter = NODE_ADAPTER_WINGS,
+        .truncate = truncate,
+        .download_url = BUF_INIT,
+    };
+    set_checksum(&call->backup, &order);
+    struct node_address address = node_link_address(link);
+    struct node_outcome outcome;
+    if (node_api_restore(call->panel->nodes, &address, call->view->server.uuid, call->backup.uuid,
+                         &order, &outcome))
+        return true;
+    if (outcome.status == 0 && outcome.may_have_arrived)
+        log_warning("a restore may or may not have been started; its node will tell "
+                    "server=%s backup=%s",
+                    call->view->server.uuid, call->backup.uuid);
+    else
+        put_back(call);
+    client_refuse_outcome(call, &outcome);
+    return false;
+}
+
+static void restore_with(struct client_call *call, bool truncate, const struct node_link *link)
+{
+    struct error err = ERROR_INIT;
+    enum api_error refusal = API_ERROR_COUNT;
+    if (begin(call, truncate, &refusal, &err) < 0) {
+        client_fail(call, &err);
+    } else if (refusal != API_ERROR_COUNT) {
+        client_refuse(call, refusal);
+    } else if (dispatch(call, link, truncate)) {
+        log_info("restore started server=%s backup=%s truncate=%d", call->view->server.uuid,
+                 call->backup.uuid, truncate);
+        http_reply_status(call->reply, call->dialect == DIALECT_EXTENDED ? 202 : 204);
+    }
+}
+
+void client_backup_restore(struct client_call *call)
+{
+    struct client_restore restore;
+    struct api_violations violations = {0};
+    client_api_read_restore(call->body, &restore, &violations);
+    if (violations.count > 0) {
+        api_violations_reply(call->reply, &violations);
+        return;
+    }
+    enum api_error refusal = restore_error(&call->view->server, &call->backup);
+    if (refusal != API_ERROR_COUNT) {
+        client_refuse(call, refusal);
+        return;
+    }
+    if (strcmp(call->backup.disk, "wings") != 0) {
+        api_error_reply(call->reply, call->dialect, API_ERROR_BAD_REQUEST,
+                        "The backup requested references an unknown disk driver type and cannot "
+                        "be restored.");
+        return;
+    }
+    struct error err = ERROR_INIT;
+    struct node_link link = NODE_LINK_INIT;
+    if (node_link_open(call->panel, call->reader->session, call->view->server.node_id, &link,
+                       &err) < 0)
+        client_fail(call, &err);
+    else
+        restore_with(call, restore.truncate, &link);
+    node_link_close(&link);
+}
