@@ -23,8 +23,10 @@ enum {
 
 int beneath_open_raw(int root_fd, const char *path, int flags, mode_t mode)
 {
+    /* openat2 is strict: O_PATH goes with few other flags, O_NOCTTY is none of them. */
+    int always = (flags & O_PATH) != 0 ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY;
     struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOCTTY),
+        .flags = (uint64_t)(unsigned)(flags | always),
         .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
