@@ -7,8 +7,8 @@
 int source_next(struct source *source, struct entry *entry, struct error *err)
 {
     entry_clear(entry);
-    source->left_bytes = 0;
     int more = source->ops->next(source, entry, err);
+    source->left_bytes = 0;
     if (more <= 0)
         return more;
     if (entry_check(entry, err) < 0)

@@ -50,7 +50,8 @@ struct source_ops {
 struct source {
     const struct source_ops *ops;
     struct report *report; /* borrowed; what the source could not give is noted here; may be NULL */
-    uint64_t left_bytes;   /* of the current file's content; kept by the functions below */
+    uint64_t
+        left_bytes; /* of the current file, until next() returned; kept by the functions below */
 };
 
 int source_next(struct source *source, struct entry *entry, struct error *err);

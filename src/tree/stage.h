@@ -17,10 +17,16 @@
  *     stage_exchange(stage, err)                     // the instant
  *     stage_discard(stage)                           // removes whichever tree is the loser
  *
- * What is staged: no device, FIFO or socket (refused, named in the report); no set-id bits
- * unless wanted; nothing through a link, ever: a hostile archive that makes `a -> /etc` and then
- * `a/passwd` ends in DENIED.  Hard links only to files that this stream made.  Modes and times of
- * directories are set last.  Owners are set where we may (root); else named once in the report.
+ * What is staged: no set-id bits unless wanted (named in the report); nothing through a link, ever: a
+ * hostile archive that makes `a -> /etc` and then `a/passwd` ends in DENIED.  Hard links only to
+ * files that this stream made; one that names anything else is refused and named in the report.  A
+ * path that comes twice is what came last; only a directory is not replaced by a hard link.
+ * Modes and times of directories are set last.  Owners are set where we may (root); else named
+ * once in the report, and set-id bits go.  A directory that has no entry is made 0755 with the live
+ * root's owner; a root that has no entry is as the live root, or 0755.
+ *
+ * One thread uses a stage at a time.  Memory is bounded; what is known of directories lies in an unnamed
+ * file beside the stage.
  */
 enum stage_flags {
     STAGE_KEEP_SET_ID = 1 << 0,
@@ -42,14 +48,20 @@ struct stage;
 struct stage *stage_create(int parent_fd, const char *live_name, const char *stage_name,
                            const struct stage_options *options, struct error *err);
 
-/* The sink; it belongs to the stage.  Its finish makes everything staged durable (syncfs). */
+/*
+ * The sink; it belongs to the stage, and sink_free() does nothing to it.  Its finish makes
+ * everything staged durable (syncfs).
+ * DENIED: an entry below a link.  INVALID: an entry below a file.  LIMIT, NO_SPACE.
+ */
 struct sink *stage_sink(struct stage *stage);
 
 /*
  * Add to the stage what the live directory has and the stage does not, so that
- * the exchange replaces and adds but removes nothing.  Files are hard-linked, where that
- * fails copied.  Where both have a path of different types, the stage wins.  After
- * sink_finish(); durable again when this returns 0.
+ * the exchange replaces and adds but removes nothing.  Files are hard-linked (so limit_bytes does
+ * not count them), where that fails copied.  Where both have a path of different types, the stage wins.
+ * After sink_finish(); durable again when this returns 0.  Nobody should write to the live
+ * directory meanwhile: what is made there behind our back is not in the stage.
+ * DENIED: a live directory that we may not read.  CANCELLED.
  */
 int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct error *err);
 
@@ -59,11 +71,16 @@ void stage_identity(const struct stage *stage, uint64_t *device, uint64_t *inode
 /*
  * Exchange the staged and the live directory: one renameat2(RENAME_EXCHANGE), or
  * RENAME_NOREPLACE where nothing is live yet.  Durable when this returns 0.
- * CONFLICT: the live directory is a mount point, or the file system cannot exchange.
+ * CONFLICT: the live directory is a mount point or has one below it, is not a directory, or the
+ * file system cannot exchange; nothing has changed then.  IO after the rename (see
+ * stage_identity): it has happened, but may not survive a power cut.
  */
 int stage_exchange(struct stage *stage, struct error *err);
 
-/* Remove the loser: the stage where it was not exchanged, the replaced tree where it was. */
+/*
+ * Remove the loser: the stage where it was not exchanged, the replaced tree where it was.
+ * CONFLICT: another tree has taken its name; nothing is removed.
+ */
 int stage_discard(struct stage *stage, struct error *err);
 
 /* Descriptors and memory only; leaves the directories as they are.  NULL is fine. */

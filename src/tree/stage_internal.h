@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TREE_STAGE_INTERNAL_H
+#define TREE_STAGE_INTERNAL_H
+
+#include <sys/stat.h>
+
+#include "tree/stage.h"
+
+/* What is set on an object once it is whole. */
+struct attributes {
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    struct timespec mtime;
+};
+
+/*
+ * What is known of directories, in an unnamed file: appended in any order, read
+ * back in order of appending, or deepest first.  Memory does not grow with it.
+ */
+struct ledger {
+    int fd;
+    uint64_t end;
+    uint64_t first[ENTRY_DEPTH_MAX + 2]; /* by depth: the first record (0: none) … */
+    uint64_t last[ENTRY_DEPTH_MAX + 2];  /* … and the last, which the next is chained to */
+};
+
+struct stage_file {
+    int fd; /* -1: no file is open */
+    struct attributes attributes;
+    struct buf path;
+    struct extent *extents; /* our own copy; NULL: no holes */
+    size_t extent_count, extent;
+    uint64_t offset;
+    uint64_t flushed; /* up to here writing back has begun */
+};
+
+struct stage {
+    struct sink sink;
+    struct stage_options options;
+    int parent_fd;
+    int root_fd; /* the staged directory */
+    char *live_name;
+    char *stage_name;
+    struct stat own; /* identity of the staged directory */
+    bool has_live;
+    struct stat live; /* of the live root, when the stage was made */
+    bool has_root_entry;
+    bool is_exchanged;
+    bool owners_refused; /* named in the report */
+    uint64_t content_bytes;
+
+    struct buf parent_path; /* what parent_cached_fd is; the last parent that was asked for */
+    int parent_cached_fd;   /* -1: none */
+    struct ledger ledger;
+    struct stage_file file;
+};
+
+/* stage_ledger.c.  `fd` becomes the ledger's. */
+void ledger_open(struct ledger *ledger, int fd);
+void ledger_close(struct ledger *ledger);
+int ledger_add(struct ledger *ledger, struct slice path, const struct attributes *attributes,
+               struct error *err);
+
+/* The record at `*at` (LEDGER_START at first), and `*at` behind it.  1, or 0 at the end. */
+enum {
+    LEDGER_START = 8
+};
+int ledger_read(const struct ledger *ledger, uint64_t *at, struct buf *path_out,
+                struct attributes *attributes_out, struct error *err);
+
+/* Set what the ledger holds on the directories of the stage, deepest first, and empty it. */
+int ledger_apply(struct stage *stage, struct error *err);
+
+/* stage_write.c */
+extern const struct sink_ops stage_sink_ops;
+
+/* An error of beneath_open_raw() on a path of the stream: a link is DENIED, a file INVALID. */
+int stage_path_error(int os_errno, struct slice path, struct error *err);
+
+/* Set attributes on an open object of ours.  `path` is for the report. */
+int stage_apply(struct stage *stage, int fd, struct slice path, struct attributes attributes,
+                struct error *err);
+int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct slice path,
+                     struct attributes attributes, struct error *err);
+struct attributes attributes_of_stat(const struct stat *status);
+
+/* stage_exchange.c: CONFLICT where something is mounted on or below the live directory. */
+int stage_check_mounts(const struct stage *stage, struct error *err);
+
+/* syncfs of the staged directory's file system. */
+int stage_sync(struct stage *stage, struct error *err);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the live directory has and the stage does not.  The ledger is the queue: each
+ * directory that is to be merged is appended with the attributes that it shall end
+ * with, visited in that order, and set at the end, deepest first.  So two descriptors
+ * and one path are all that a tree of any shape costs.
+ *
+ * Invariant: the live tree is only read, and linked from; in the stage nothing is replaced.
+ */
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/scope.h"
+#include "tree/stage_internal.h"
+
+enum {
+    OWNER_BITS = 0700,
+    COPY_BYTES = 64 * 1024,
+};
+
+struct merge {
+    struct stage *stage;
+    const struct cancel *cancel;
+    int live_root_fd;
+    int live_fd;   /* the directory that is visited … */
+    int staged_fd; /* … and its counterpart */
+    size_t directory_length;
+    struct buf path; /* its path, and behind it the name that is looked at */
+};
+
+static void close_directory(DIR **dir)
+{
+    if (*dir != NULL)
+        closedir(*dir);
+}
+
+/* The current directory is merged later, and ends with these attributes. */
+static int enqueue(struct merge *merge, const struct stat *status, struct error *err)
+{
+    struct attributes attributes = attributes_of_stat(status);
+    if (!entry_path_is_canonical(buf_slice(&merge->path)))
+        return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
+    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, err);
+}
+
+static int copy_range(struct merge *merge, int from_fd, int to_fd, off_t from, off_t to,
+                      struct error *err)
+{
+    char bytes[COPY_BYTES];
+    while (from < to && !cancel_is_set(merge->cancel)) {
+        size_t length = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
+        ssize_t got = file_pread_full(from_fd, bytes, length, (uint64_t)from, err);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        for (ssize_t done = 0, put; done < got; done += put) {
+            put = pwrite(to_fd, bytes + done, (size_t)(got - done), from + done);
+            if (put <= 0)
+                return error_set_os(err, put < 0 ? errno : ENOSPC, "copying '%.200s'",
+                                    merge->path.data);
+        }
+        from += got;
+    }
+    return 0;
+}
+
+/* Data where the file has data, holes where it has holes. */
+static int copy_content(struct merge *merge, int from_fd, int to_fd, off_t size, struct error *err)
+{
+    if (ftruncate(to_fd, size) < 0)
+        return error_set_os(err, errno, "copying '%.200s'", merge->path.data);
+    for (off_t at = 0; at < size;) {
+        off_t data = lseek(from_fd, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            return 0;
+        off_t hole = data < 0 ? -1 : lseek(from_fd, data, SEEK_HOLE);
+        if (hole < 0) {
+            data = at;
+            hole = size;
+        }
+        if (copy_range(merge, from_fd, to_fd, data, hole, err) < 0)
+            return -1;
+        at = hole;
+    }
+    return 0;
+}
+
+static int copy_file(struct merge *merge, const char *name, struct error *err)
+{
+    struct stage *stage = merge->stage;
+    struct stat status;
+    scope_fd int from_fd =
+        beneath_open_raw(merge->live_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (from_fd == -ENOENT)
+        return 0;
+    if (from_fd < 0 || fstat(from_fd, &status) < 0)
+        return error_set_os(err, from_fd < 0 ? -from_fd : errno, "reading live '%.200s'",
+                            merge->path.data);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, ERROR_CONFLICT, "live '%.200s' changes while it is copied",
+                         merge->path.data);
+    uint64_t limit = stage->options.limit_bytes;
+    stage->content_bytes += (uint64_t)status.st_size;
+    if (limit > 0 && stage->content_bytes > limit)
+        return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
+                         (unsigned long long)limit);
+    scope_fd int to_fd =
+        beneath_open_raw(merge->staged_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (to_fd < 0)
+        return error_set_os(err, -to_fd, "copying '%.200s'", merge->path.data);
+    if (copy_content(merge, from_fd, to_fd, status.st_size, err) < 0)
+        return -1;
+    return stage_apply(stage, to_fd, buf_slice(&merge->path), attributes_of_stat(&status), err);
+}
+
+static int copy_symlink(struct merge *merge, const char *name, const struct stat *status,
+                        struct error *err)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(merge->live_fd, name, target, sizeof(target) - 1);
+    if (length >= 0) {
+        target[length] = '\0';
+        if (symlinkat(target, merge->staged_fd, name) == 0)
+            return stage_apply_link(merge->stage, merge->staged_fd, name, buf_slice(&merge->path),
+                                    attributes_of_stat(status), err);
+    }
+    return error_set_os(err, errno, "copying the link '%.200s'", merge->path.data);
+}
+
+/* What cannot be linked: on another file system, or not ours to link. */
+static int copy_object(struct merge *merge, const char *name, struct error *err)
+{
+    struct stat status;
+    if (fstatat(merge->live_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT
+                   ? 0
+                   : error_set_os(err, errno, "looking at live '%.200s'", merge->path.data);
+    if (S_ISREG(status.st_mode))
+        return copy_file(merge, name, err);
+    if (S_ISLNK(status.st_mode))
+        return copy_symlink(merge, name, &status, err);
+    report_add(merge->stage->sink.report, REPORT_SKIPPED, buf_slice(&merge->path),
+               "neither file, directory nor link, and cannot be linked");
+    return 0;
+}
+
+static int merge_directory_name(struct merge *merge, const char *name, struct error *err)
+{
+    struct stat live, staged;
+    if (fstatat(merge->live_fd, name, &live, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT
+                   ? 0
+                   : error_set_os(err, errno, "looking at live '%.200s'", merge->path.data);
+    if (!S_ISDIR(live.st_mode))
+        return error_set(err, ERROR_CONFLICT, "live '%.200s' changes while it is merged",
+                         merge->path.data);
+    if (fstatat(merge->staged_fd, name, &staged, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT || mkdirat(merge->staged_fd, name, OWNER_BITS) < 0)
+            return error_set_os(err, errno, "making '%.200s'", merge->path.data);
+        return enqueue(merge, &live, err);
+    }
+    if (!S_ISDIR(staged.st_mode))
+        return 0;
+    if ((staged.st_mode & OWNER_BITS) != OWNER_BITS &&
+        fchmodat(merge->staged_fd, name, (staged.st_mode & 07777) | OWNER_BITS, 0) < 0)
+        return error_set_os(err, errno, "opening '%.200s' for more", merge->path.data);
+    return enqueue(merge, &staged, err);
+}
+
+static int merge_name(struct merge *merge, const struct dirent *item, struct error *err)
+{
+    const char *name = item->d_name;
+    buf_truncate(&merge->path, merge->directory_length);
+    if (merge->directory_length > 0)
+        buf_add_char(&merge->path, '/');
+    buf_add_str(&merge->path, name);
+    if (item->d_type == DT_DIR)
+        return merge_directory_name(merge, name, err);
+
+    /* One call a file: it is linked, or there already, or must be looked at. */
+    if (linkat(merge->live_fd, name, merge->staged_fd, name, 0) == 0 || errno == EEXIST ||
+        errno == ENOENT)
+        return 0;
+    struct stat status;
+    if (fstatat(merge->live_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+        return merge_directory_name(merge, name, err);
+    return copy_object(merge, name, err);
+}
+
+static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *item = readdir(dir);
+        if (item == NULL)
+            return errno == 0 ? 0 : error_set_os(err, errno, "listing the live directory");
+        if (cancel_is_set(merge->cancel))
+            return error_set(err, ERROR_CANCELLED, "cancelled");
+        bool is_dots =
+            item->d_name[0] == '.' &&
+            (item->d_name[1] == '\0' || (item->d_name[1] == '.' && item->d_name[2] == '\0'));
+        if (!is_dots && merge_name(merge, item, err) < 0)
+            return -1;
+    }
+}
+
+/* The directory merge->path.  Gone from the live tree since it was queued: nothing to add. */
+static int merge_directory(struct merge *merge, struct error *err)
+{
+    int flags = O_RDONLY | O_DIRECTORY;
+    const char *path = merge->path.data;
+    merge->directory_length = merge->path.length;
+    scope_fd int live_fd = beneath_open_raw(merge->live_root_fd, path, flags, 0);
+    if (live_fd == -ENOENT || live_fd == -ENOTDIR || live_fd == -ELOOP)
+        return 0;
+    if (live_fd < 0)
+        return error_set_os(err, -live_fd, "opening live '%.200s'", path);
+    scope_fd int staged_fd = beneath_open(merge->stage->root_fd, path, flags, 0, err);
+    if (staged_fd < 0)
+        return -1;
+    DIR *dir SCOPE(close_directory) = fdopendir(live_fd);
+    if (dir == NULL)
+        return error_set_os(err, errno, "listing live '%.200s'", path);
+    merge->live_fd = scope_take_fd(&live_fd); /* the DIR's now */
+    merge->staged_fd = staged_fd;
+    return merge_listing(merge, dir, err);
+}
+
+static int merge_all(struct merge *merge, struct error *err)
+{
+    struct ledger *ledger = &merge->stage->ledger;
+    struct attributes unused;
+    struct stat root;
+    uint64_t at = LEDGER_START;
+    int more;
+    if (fstat(merge->stage->root_fd, &root) < 0 ||
+        fchmod(merge->stage->root_fd, (root.st_mode & 07777) | OWNER_BITS) < 0)
+        return error_set_os(err, errno, "opening the stage for more");
+    if (enqueue(merge, &root, err) < 0)
+        return -1;
+    while ((more = ledger_read(ledger, &at, &merge->path, &unused, err)) > 0)
+        if (merge_directory(merge, err) < 0)
+            return -1;
+    return more;
+}
+
+int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct error *err)
+{
+    assert(stage->sink.is_finished && !stage->is_exchanged);
+    scope_fd int live_root_fd =
+        beneath_open_raw(stage->parent_fd, stage->live_name, O_RDONLY | O_DIRECTORY, 0);
+    if (live_root_fd == -ENOENT)
+        return 0;
+    if (live_root_fd < 0)
+        return error_set_os(err, -live_root_fd, "opening '%s'", stage->live_name);
+    if (stage_check_mounts(stage, err) < 0)
+        return -1;
+
+    /* What is live already is kept as it is. */
+    stage->options.flags |= STAGE_KEEP_SET_ID;
+    stage->owners_refused = false;
+    struct merge merge = {
+        .stage = stage, .cancel = cancel, .live_root_fd = live_root_fd, .path = BUF_INIT};
+    int result = merge_all(&merge, err);
+    buf_free(&merge.path);
+    if (result < 0)
+        return error_wrap(err, "keeping what '%s' has besides", stage->live_name);
+    if (cancel_is_set(cancel))
+        return error_set(err, ERROR_CANCELLED, "cancelled");
+    if (ledger_apply(stage, err) < 0)
+        return -1;
+    return stage_sync(stage, err);
+}

@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage: round trips of real trees, hostile streams, merge, exchange and what fails. */
+#include "tree/stage.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/scope.h"
+#include "tree/scratch_test.h"
+#include "tree/walk.h"
+
+struct bench {
+    struct scratch scratch; /* "live" and "stage" are in it */
+    struct stage *stage;
+    struct sink *sink;
+    struct report report;
+    struct entry entry;
+    struct error err;
+    struct buf text;
+};
+
+static int bench_begin(void **state)
+{
+    struct bench *bench = xcalloc(1, sizeof(*bench));
+    scratch_make(&bench->scratch);
+    report_init(&bench->report);
+    entry_init(&bench->entry);
+    bench->text = (struct buf)BUF_INIT;
+    *state = bench;
+    return 0;
+}
+
+static int bench_end(void **state)
+{
+    struct bench *bench = *state;
+    stage_free(bench->stage);
+    scratch_remove(&bench->scratch);
+    report_free(&bench->report);
+    entry_free(&bench->entry);
+    buf_free(&bench->text);
+    free(bench);
+    return 0;
+}
+
+static void create_with(struct bench *bench, const struct stage_options *options)
+{
+    bench->stage = stage_create(bench->scratch.fd, "live", "stage", options, &bench->err);
+    if (bench->stage == NULL)
+        fail_msg("%s", bench->err.text);
+    bench->sink = stage_sink(bench->stage);
+    bench->sink->report = &bench->report;
+}
+
+static void create(struct bench *bench)
+{
+    create_with(bench, &(struct stage_options){0});
+}
+
+/* One entry with its content; a link's target is its content. */
+static int put(struct bench *bench, enum entry_type type, const char *path, const char *content)
+{
+    struct entry *entry = &bench->entry;
+    entry_clear(entry);
+    buf_add_str(&entry->path, path);
+    entry->type = type;
+    entry->mode = type == ENTRY_DIRECTORY ? 0755 : 0644;
+    entry->uid = geteuid();
+    entry->gid = getegid();
+    entry->mtime_s = 1000000000;
+    error_clear(&bench->err);
+    if (type == ENTRY_FILE) {
+        entry->size_bytes = entry->stored_bytes = strlen(content);
+        if (sink_entry(bench->sink, entry, &bench->err) < 0)
+            return -1;
+        return sink_write(bench->sink, content, strlen(content), &bench->err);
+    }
+    buf_add_str(&entry->link, type == ENTRY_DIRECTORY ? "" : content);
+    return sink_entry(bench->sink, entry, &bench->err);
+}
+
+#define PUT(...) assert_int_equal(put(bench, __VA_ARGS__), 0)
+
+static void finish(struct bench *bench)
+{
+    if (sink_finish(bench->sink, &bench->err) < 0)
+        fail_msg("%s", bench->err.text);
+}
+
+static void exchange(struct bench *bench)
+{
+    if (stage_exchange(bench->stage, &bench->err) < 0)
+        fail_msg("%s", bench->err.text);
+}
+
+static void discard(struct bench *bench)
+{
+    if (stage_discard(bench->stage, &bench->err) < 0)
+        fail_msg("%s", bench->err.text);
+    assert_int_equal(faccessat(bench->scratch.fd, "stage", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
+static void expect_text(struct bench *bench, const char *path, const char *content)
+{
+    buf_clear(&bench->text);
+    read_text(bench->scratch.fd, path, &bench->text);
+    assert_string_equal(bench->text.data, content);
+}
+
+static bool exists(struct bench *bench, const char *path)
+{
+    return faccessat(bench->scratch.fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void set_time(int dir_fd, const char *path, time_t s, long ns)
+{
+    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = s, .tv_nsec = ns}};
+    assert_int_equal(utimensat(dir_fd, path, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void make_every_kind(int fd)
+{
+    char name[ENTRY_NAME_MAX_BYTES + 1] = {0};
+    memset(name, 'n', ENTRY_NAME_MAX_BYTES);
+    make_file(fd, name, "a long name");
+    make_file(fd, "\xff\xfe not utf-8\n", "odd name");
+    make_file(fd, "empty", "");
+    make_file(fd, "odd mode", "x");
+    assert_int_equal(fchmodat(fd, "odd mode", 01604, 0), 0);
+    make_large_file(fd, "large", 5 * 1000 * 1000 + 17, 'l');
+    make_directory(fd, "dir");
+    make_directory(fd, "dir/empty");
+    make_file(fd, "dir/first name", "shared");
+    assert_int_equal(linkat(fd, "dir/first name", fd, "second name", 0), 0);
+    assert_int_equal(linkat(fd, "dir/first name", fd, "dir/third name", 0), 0);
+    assert_int_equal(symlinkat("dir", fd, "good link"), 0);
+    assert_int_equal(symlinkat("../nowhere/\xff", fd, "dangling link"), 0);
+    assert_int_equal(symlinkat("/etc/passwd", fd, "absolute link"), 0);
+    make_file(fd, "sparse", "begin");
+    scope_fd int sparse = openat(fd, "sparse", O_WRONLY);
+    assert_int_equal(ftruncate(sparse, 100 << 20), 0);
+    assert_int_equal(pwrite(sparse, "middle", 6, 40 << 20), 6);
+    set_time(fd, "empty", -1000000, 987654321);
+    set_time(fd, "good link", 12345, 1);
+    set_time(fd, "dir/empty", 500, 500);
+    assert_int_equal(fchmodat(fd, "dir/empty", 0711, 0), 0);
+    assert_int_equal(fchmodat(fd, "dir", 0555, 0), 0);
+    set_time(fd, "dir", 1234567890, 123456789);
+    if (geteuid() == 0) {
+        assert_int_equal(fchownat(fd, "empty", 1234, 5678, 0), 0);
+        assert_int_equal(fchownat(fd, "good link", 4321, 8765, AT_SYMLINK_NOFOLLOW), 0);
+    }
+    set_time(fd, ".", 777777777, 7);
+}
+
+static void copy_tree(struct bench *bench, int from_fd)
+{
+    struct walk_options options = {.wants_holes = true};
+    struct source *source = walk_open(from_fd, &options, &bench->err);
+    struct copy_options copy = {0};
+    assert_non_null(source);
+    if (copy_entries(source, bench->sink, &copy, &bench->report, &bench->err) < 0)
+        fail_msg("%s", bench->err.text);
+    source_free(source);
+}
+
+static void every_kind_survives_a_round_trip(void **state)
+{
+    struct bench *bench = *state;
+    make_directory(bench->scratch.fd, "from");
+    scope_fd int from_fd = open_directory(bench->scratch.fd, "from");
+    make_every_kind(from_fd);
+    create(bench);
+    copy_tree(bench, from_fd);
+    assert_int_equal(bench->report.omissions, 0);
+    assert_int_equal(bench->report.hardlinks, 2);
+    exchange(bench);
+    scope_fd int live_fd = open_directory(bench->scratch.fd, "live");
+    assert_same_tree(from_fd, live_fd);
+    assert_int_equal(fchmodat(from_fd, "dir", 0755, 0), 0);
+    assert_int_equal(fchmodat(live_fd, "dir", 0755, 0), 0);
+    discard(bench);
+    assert_true(exists(bench, "live"));
+}
+
+static void links_do_not_lead_out(void **state)
+{
+    struct bench *bench = *state;
+    make_directory(bench->scratch.fd, "outside");
+    make_file(bench->scratch.fd, "outside/f", "untouched");
+    create(bench);
+    PUT(ENTRY_SYMLINK, "a", "../outside");
+    assert_int_equal(put(bench, ENTRY_FILE, "a/x", "evil"), -1);
+    assert_int_equal(bench->err.code, ERROR_DENIED);
+    assert_int_equal(put(bench, ENTRY_DIRECTORY, "a/x", ""), -1);
+    assert_int_equal(bench->err.code, ERROR_DENIED);
+    assert_int_equal(put(bench, ENTRY_DIRECTORY, "a/x/y", ""), -1);
+    assert_int_equal(bench->err.code, ERROR_DENIED);
+    assert_int_equal(put(bench, ENTRY_SYMLINK, "a/x", "y"), -1);
+    assert_int_equal(bench->err.code, ERROR_DENIED);
+    assert_int_equal(put(bench, ENTRY_HARDLINK, "h", "a/f"), -1);
+    assert_int_equal(bench->err.code, ERROR_DENIED);
+    assert_int_equal(put(bench, ENTRY_HARDLINK, "a/h", "a"), 0); /* no file: refused, not made */
+    assert_non_null(find_item(&bench->report, "a/h"));
+    scope_fd int outside = open_directory(bench->scratch.fd, "outside");
+    buf_clear(&bench->text);
+    manifest(outside, &bench->text);
+    assert_null(strstr(bench->text.data, "/x"));
+    expect_text(bench, "outside/f", "untouched");
+}
+
+static void escapes_are_denied(void **state)
+{
+    static const char *const paths[] = {"..", "../x", "a/../../x", "/x", "a//b", "./a", "a/"};
+    struct bench *bench = *state;
+    create(bench);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        assert_int_equal(put(bench, ENTRY_FILE, paths[i], "evil"), -1);
+        assert_int_equal(bench->err.code, ERROR_DENIED);
+        assert_int_equal(put(bench, ENTRY_HARDLINK, "h", paths[i]), -1);
+        assert_int_equal(bench->err.code, ERROR_DENIED);
+    }
+    assert_false(exists(bench, "x"));
+}
+
+/* A file is replaced by a link to a file outside, then comes again: the link goes, its target stays. */
+static void a_link_in_the_place_of_a_file_is_replaced(void **state)
+{
+    struct bench *bench = *state;
+    make_file(bench->scratch.fd, "outside", "untouched");
+    create(bench);
+    PUT(ENTRY_SYMLINK, "f", "../outside");
+    PUT(ENTRY_FILE, "f", "new");
+    PUT(ENTRY_SYMLINK, "d", "..");
+    PUT(ENTRY_DIRECTORY, "d", "");
+    PUT(ENTRY_FILE, "d/outside", "inside");
+    finish(bench);
+    exchange(bench);
+    expect_text(bench, "outside", "untouched");
+    expect_text(bench, "live/f", "new");
+    expect_text(bench, "live/d/outside", "inside");
+}
+
+static void what_comes_twice_is_what_came_last(void **state)
+{
+    struct bench *bench = *state;
+    create(bench);
+    PUT(ENTRY_FILE, "f", "one");
+    PUT(ENTRY_HARDLINK, "same", "f");
+    PUT(ENTRY_FILE, "f", "two");
+    PUT(ENTRY_DIRECTORY, "d", "");
+    PUT(ENTRY_FILE, "d/x", "x");
+    PUT(ENTRY_DIRECTORY, "d", "");
+    PUT(ENTRY_DIRECTORY, "e", "");
+    PUT(ENTRY_FILE, "e/x", "x");
+    PUT(ENTRY_FILE, "e", "a file now");
+    PUT(ENTRY_HARDLINK, "f", "f"); /* itself */
+    PUT(ENTRY_HARDLINK, "d", "f"); /* not in the place of a directory */
+    PUT(ENTRY_SYMLINK, "l", "1");
+    PUT(ENTRY_SYMLINK, "l", "2");
+    finish(bench);
+    exchange(bench);
+    expect_text(bench, "live/f", "two");
+    expect_text(bench, "live/same", "one");
+    expect_text(bench, "live/d/x", "x");
+    expect_text(bench, "live/e", "a file now");
+    assert_int_equal(find_item(&bench->report, "d")->kind, REPORT_REFUSED);
+    assert_int_equal(bench->report.omissions, 1);
+}
+
+static void a_path_below_a_file_is_invalid(void **state)
+{
+    struct bench *bench = *state;
+    create(bench);
+    PUT(ENTRY_FILE, "f", "one");
+    assert_int_equal(put(bench, ENTRY_FILE, "f/x", "two"), -1);
+    assert_int_equal(bench->err.code, ERROR_INVALID);
+    assert_int_equal(put(bench, ENTRY_FILE, "f/x/y", "two"), -1);
+    assert_int_equal(bench->err.code, ERROR_INVALID);
+}
+
+/* As in archives of Wings: files only. */
+static void missing_directories_are_made(void **state)
+{
+    struct bench *bench = *state;
+    struct stat status;
+    make_directory(bench->scratch.fd, "live");
+    assert_int_equal(fchmodat(bench->scratch.fd, "live", 0750, 0), 0);
+    set_time(bench->scratch.fd, "live", 4711, 0);
+    create(bench);
+    PUT(ENTRY_FILE, "a/b/c/f", "deep");
+    PUT(ENTRY_FILE, "a/b/g", "less");
+    finish(bench);
+    exchange(bench);
+    assert_int_equal(fstatat(bench->scratch.fd, "live", &status, 0), 0);
+    assert_int_equal(status.st_mode & 07777, 0750); /* as the live root was */
+    assert_int_equal(status.st_mtim.tv_sec, 4711);
+    assert_int_equal(fstatat(bench->scratch.fd, "live/a/b", &status, 0), 0);
+    assert_int_equal(status.st_mode & 07777, 0755);
+    expect_text(bench, "live/a/b/c/f", "deep");
+}
+
+/* Children first, as some archivers write them: modes and times are those of the entries all the same. */
+static void directories_may_come_in_any_order(void **state)
+{
+    struct bench *bench = *state;
+    struct stat status;
+    create(bench);
+    PUT(ENTRY_FILE, "a/b/f", "x");
+    PUT(ENTRY_DIRECTORY, "a/b", "");
+    PUT(ENTRY_DIRECTORY, "a", "");
+    PUT(ENTRY_FILE, "a/g", "x");
+    PUT(ENTRY_DIRECTORY, "", "");
+    finish(bench);
+    static const char *const paths[] = {"stage", "stage/a", "stage/a/b", "stage/a/b/f"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(fstatat(bench->scratch.fd, paths[i], &status, 0), 0);
+        assert_int_equal(status.st_mtim.tv_sec, 1000000000);
+        assert_int_equal(status.st_mode & 07777, i < 3 ? 0755 : 0644);
+    }
+}
+
+static void set_id_bits_go_unless_wanted(void **state)
+{
+    struct bench *bench = *state;
+    for (unsigned wanted = 0; wanted < 2; wanted++) {
+        struct stat status;
+        create_with(bench, &(struct stage_options){.flags = wanted ? STAGE_KEEP_SET_ID : 0});
+        PUT(ENTRY_FILE, "a", "x");
+        PUT(ENTRY_FILE, "b", "");
+        entry_clear(&bench->entry);
+        buf_add_str(&bench->entry.path, "suid");
+        bench->entry.mode = 06755;
+        bench->entry.uid = geteuid();
+        bench->entry.gid = getegid();
+        assert_int_equal(sink_entry(bench->sink, &bench->entry, &bench->err), 0);
+        finish(bench);
+        assert_int_equal(fstatat(bench->scratch.fd, "stage/suid", &status, 0), 0);
+        assert_int_equal(status.st_mode & 07777, wanted ? 06755 : 0755);
+        assert_int_equal(bench->report.omissions, 1); /* of the first turn */
+        discard(bench);
+        stage_free(bench->stage);
+    }
+    bench->stage = NULL;
+    assert_int_equal(find_item(&bench->report, "suid")->kind, REPORT_ALTERED);
+}
+
+static void owners_can_be_the_live_roots(void **state)
+{
+    struct bench *bench = *state;
+    struct stat status;
+    if (geteuid() != 0)
+        skip();
+    make_directory(bench->scratch.fd, "live");
+    assert_int_equal(fchownat(bench->scratch.fd, "live", 988, 987, 0), 0);
+    create_with(bench, &(struct stage_options){.flags = STAGE_OWNER_OF_ROOT});
+    PUT(ENTRY_FILE, "implicit/f", "x");
+    PUT(ENTRY_SYMLINK, "l", "x");
+    PUT(ENTRY_DIRECTORY, "d", "");
+    finish(bench);
+    static const char *const paths[] = {"stage", "stage/implicit", "stage/implicit/f", "stage/l",
+                                        "stage/d"};
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(fstatat(bench->scratch.fd, paths[i], &status, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(status.st_uid, 988);
+        assert_int_equal(status.st_gid, 987);
+    }
+}
+
+static void the_limit_holds_before_anything_is_written(void **state)
+{
+    struct bench *bench = *state;
+    create_with(bench, &(struct stage_options){.limit_bytes = 10});
+    PUT(ENTRY_FILE, "a", "123456");
+    assert_int_equal(put(bench, ENTRY_FILE, "b", "12345"), -1);
+    assert_int_equal(bench->err.code, ERROR_LIMIT);
+    PUT(ENTRY_FILE, "b", "1234");
+    assert_int_equal(put(bench, ENTRY_FILE, "c", "1"), -1);
+    assert_false(exists(bench, "stage/c"));
+}
+
+static void holes_do_not_count_and_take_no_room(void **state)
+{
+    struct bench *bench = *state;
+    struct stat status;
+    struct extent extents[] = {{0, 2}, {(uint64_t)1 << 34, 3}};
+    create_with(bench, &(struct stage_options){.limit_bytes = 5});
+    buf_add_str(&bench->entry.path, "s");
+    bench->entry.size_bytes = ((uint64_t)1 << 34) + 10;
+    bench->entry.mode = 0600;
+    bench->entry.uid = geteuid();
+    bench->entry.gid = getegid();
+    assert_int_equal(entry_set_extents(&bench->entry, extents, 2, &bench->err), 0);
+    assert_int_equal(sink_entry(bench->sink, &bench->entry, &bench->err), 0);
+    assert_int_equal(sink_write(bench->sink, "abc", 3, &bench->err), 0);
+    assert_int_equal(sink_write(bench->sink, "de", 2, &bench->err), 0);
+    finish(bench);
+    assert_int_equal(fstatat(bench->scratch.fd, "stage/s", &status, 0), 0);
+    assert_true(status.st_size == ((off_t)1 << 34) + 10);
+    assert_true(status.st_blocks < 1000);
+    char bytes[4] = {0};
+    scope_fd int fd = openat(bench->scratch.fd, "stage/s", O_RDONLY);
+    assert_int_equal(pread(fd, bytes, 3, (off_t)1 << 34), 3);
+    assert_string_equal(bytes, "cde");
+}
+
+static void merge_adds_and_never_replaces(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    struct stat status, before;
+    make_directory(fd, "live");
+    make_directory(fd, "live/both");
+    make_directory(fd, "live/only");
+    make_directory(fd, "live/only/deep");
+    make_directory(fd, "live/dir-here");
+    make_file(fd, "live/dir-here/lost", "lost");
+    make_file(fd, "live/both/kept", "kept");
+    make_file(fd, "live/both/replaced", "old");
+    make_file(fd, "live/only/deep/f", "deep");
+    make_file(fd, "live/file-here", "lost");
+    assert_int_equal(symlinkat("target", fd, "live/link"), 0);
+    assert_int_equal(mkfifoat(fd, "live/fifo", 0600), 0);
+    assert_int_equal(fchmodat(fd, "live/only", 02711, 0), 0);
+    set_time(fd, "live/only/deep", 111, 222);
+    set_time(fd, "live/only", 333, 444);
+    assert_int_equal(fstatat(fd, "live/both/kept", &before, 0), 0);
+
+    create(bench);
+    PUT(ENTRY_DIRECTORY, "", "");
+    PUT(ENTRY_DIRECTORY, "both", "");
+    PUT(ENTRY_FILE, "both/replaced", "new");
+    PUT(ENTRY_FILE, "dir-here", "a file");
+    PUT(ENTRY_DIRECTORY, "file-here", "");
+    PUT(ENTRY_FILE, "file-here/added", "added");
+    finish(bench);
+    if (stage_merge_live(bench->stage, NULL, &bench->err) < 0)
+        fail_msg("%s", bench->err.text);
+    expect_text(bench, "live/both/replaced", "old"); /* nothing happened yet */
+    exchange(bench);
+
+    expect_text(bench, "live/both/kept", "kept");
+    expect_text(bench, "live/both/replaced", "new");
+    expect_text(bench, "live/only/deep/f", "deep");
+    expect_text(bench, "live/dir-here", "a file");
+    expect_text(bench, "live/file-here/added", "added");
+    assert_true(exists(bench, "live/link") && exists(bench, "live/fifo"));
+    assert_int_equal(fstatat(fd, "live/both/kept", &status, 0), 0);
+    assert_true(status.st_ino == before.st_ino); /* linked, not copied */
+    assert_int_equal(fstatat(fd, "live/only", &status, 0), 0);
+    assert_int_equal(status.st_mode & 07777, 02711);
+    assert_int_equal(status.st_mtim.tv_sec, 333);
+    assert_int_equal(fstatat(fd, "live/only/deep", &status, 0), 0);
+    assert_int_equal(status.st_mtim.tv_nsec, 222);
+    assert_int_equal(fstatat(fd, "live/both", &status, 0), 0);
+    assert_int_equal(status.st_mtim.tv_sec,
+                     1000000000); /* the archive's, although something came in */
+    assert_int_equal(fstatat(fd, "live", &status, 0), 0);
+    assert_int_equal(status.st_mtim.tv_sec, 1000000000);
+    discard(bench);
+    expect_text(bench, "live/both/kept", "kept");
+}
+
+static void a_cancelled_merge_can_be_discarded(void **state)
+{
+    struct bench *bench = *state;
+    struct cancel cancel = {0};
+    make_directory(bench->scratch.fd, "live");
+    make_file(bench->scratch.fd, "live/f", "old");
+    create(bench);
+    finish(bench);
+    cancel_set(&cancel);
+    assert_int_equal(stage_merge_live(bench->stage, &cancel, &bench->err), -1);
+    assert_int_equal(bench->err.code, ERROR_CANCELLED);
+    error_clear(&bench->err);
+    discard(bench);
+    expect_text(bench, "live/f", "old");
+}
+
+static void the_exchange_is_the_whole_tree(void **state)
+{
+    struct bench *bench = *state;
+    struct stat status;
+    uint64_t device, inode;
+    make_directory(bench->scratch.fd, "live");
+    make_file(bench->scratch.fd, "live/old", "old");
+    create(bench);
+    PUT(ENTRY_FILE, "new", "new");
+    finish(bench);
+    stage_identity(bench->stage, &device, &inode);
+    assert_int_equal(fstatat(bench->scratch.fd, "live", &status, 0), 0);
+    assert_true(status.st_ino != inode);
+    exchange(bench);
+    assert_int_equal(fstatat(bench->scratch.fd, "live", &status, 0), 0);
+    assert_true(status.st_ino == inode && status.st_dev == device);
+    expect_text(bench, "live/new", "new");
+    expect_text(bench, "stage/old", "old");
+    discard(bench);
+    expect_text(bench, "live/new", "new");
+}
+
+static void a_discarded_stage_leaves_the_live_tree(void **state)
+{
+    struct bench *bench = *state;
+    make_directory(bench->scratch.fd, "live");
+    make_file(bench->scratch.fd, "live/old", "old");
+    scope_fd int live_fd = open_directory(bench->scratch.fd, "live");
+    manifest(live_fd, &bench->text);
+    create(bench);
+    PUT(ENTRY_FILE, "half", "done");
+    discard(bench);
+    struct buf after = BUF_INIT;
+    manifest(live_fd, &after);
+    assert_string_equal(bench->text.data, after.data);
+    buf_free(&after);
+}
+
+static void a_stage_that_was_taken_away_is_not_exchanged(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    make_directory(fd, "live");
+    make_file(fd, "live/old", "old");
+    create(bench);
+    finish(bench);
+    assert_int_equal(renameat(fd, "stage", fd, "elsewhere"), 0);
+    make_directory(fd, "stage");
+    make_file(fd, "stage/foreign", "foreign");
+    assert_int_equal(stage_exchange(bench->stage, &bench->err), -1);
+    assert_int_equal(bench->err.code, ERROR_CONFLICT);
+    expect_text(bench, "live/old", "old");
+    error_clear(&bench->err);
+    assert_int_equal(stage_discard(bench->stage, &bench->err), -1);
+    assert_int_equal(bench->err.code, ERROR_CONFLICT);
+    expect_text(bench, "stage/foreign", "foreign");
+}
+
+static void a_live_link_is_not_exchanged(void **state)
+{
+    struct bench *bench = *state;
+    struct stage_options options = {0};
+    assert_int_equal(symlinkat("/etc", bench->scratch.fd, "live"), 0);
+    assert_null(stage_create(bench->scratch.fd, "live", "stage", &options, &bench->err));
+    assert_int_equal(bench->err.code, ERROR_CONFLICT);
+    assert_false(exists(bench, "stage"));
+}
+
+static void a_stage_that_exists_is_a_conflict(void **state)
+{
+    struct bench *bench = *state;
+    struct stage_options options = {0};
+    make_directory(bench->scratch.fd, "stage");
+    make_file(bench->scratch.fd, "stage/x", "x");
+    assert_null(stage_create(bench->scratch.fd, "live", "stage", &options, &bench->err));
+    assert_int_equal(bench->err.code, ERROR_CONFLICT);
+    expect_text(bench, "stage/x", "x");
+}
+
+/* The live directory, or one in it, is a mount: the old tree stays where it is. */
+static void mounts_are_not_moved(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const points[] = {"live", "live/a mount"};
+    make_directory(bench->scratch.fd, "live");
+    make_directory(bench->scratch.fd, "live/a mount");
+    create(bench);
+    finish(bench);
+    for (size_t i = 0; i < 2; i++) {
+        scope_free char *path = xasprintf("%s/%s", bench->scratch.path, points[i]);
+        if (mount("none", path, "tmpfs", 0, NULL) < 0)
+            skip(); /* not root, or in a box */
+        int result = stage_exchange(bench->stage, &bench->err);
+        int merged = result < 0 ? -1 : 0;
+        enum error_code code = bench->err.code;
+        error_clear(&bench->err);
+        if (i == 1)
+            merged = stage_merge_live(bench->stage, NULL, &bench->err);
+        error_clear(&bench->err);
+        assert_int_equal(umount(path), 0);
+        assert_int_equal(result, -1);
+        assert_int_equal(merged, -1);
+        assert_int_equal(code, ERROR_CONFLICT);
+    }
+    exchange(bench);
+}
+
+#define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_begin, bench_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BENCH_TEST(every_kind_survives_a_round_trip),
+        BENCH_TEST(links_do_not_lead_out),
+        BENCH_TEST(escapes_are_denied),
+        BENCH_TEST(a_link_in_the_place_of_a_file_is_replaced),
+        BENCH_TEST(what_comes_twice_is_what_came_last),
+        BENCH_TEST(a_path_below_a_file_is_invalid),
+        BENCH_TEST(missing_directories_are_made),
+        BENCH_TEST(directories_may_come_in_any_order),
+        BENCH_TEST(set_id_bits_go_unless_wanted),
+        BENCH_TEST(owners_can_be_the_live_roots),
+        BENCH_TEST(the_limit_holds_before_anything_is_written),
+        BENCH_TEST(holes_do_not_count_and_take_no_room),
+        BENCH_TEST(merge_adds_and_never_replaces),
+        BENCH_TEST(a_cancelled_merge_can_be_discarded),
+        BENCH_TEST(the_exchange_is_the_whole_tree),
+        BENCH_TEST(a_discarded_stage_leaves_the_live_tree),
+        BENCH_TEST(a_stage_that_was_taken_away_is_not_exchanged),
+        BENCH_TEST(a_live_link_is_not_exchanged),
+        BENCH_TEST(a_stage_that_exists_is_a_conflict),
+        BENCH_TEST(mounts_are_not_moved),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

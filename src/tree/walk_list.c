@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of a directory, in sorted runs.  All directories on the way down share one
+ * arena for names and one list of items, used as a stack: no allocation for a name.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "tree/walk_internal.h"
+
+enum {
+    LIST_BYTES = 64 * 1024,
+};
+
+struct kernel_entry { /* struct linux_dirent64, getdents64(2) */
+    uint64_t inode;
+    int64_t position;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+static bool is_dots(const char *name)
+{
+    return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+static uint64_t prefix_of(const char *name, size_t length)
+{
+    uint64_t prefix = 0;
+    for (size_t i = 0; i < 8; i++)
+        prefix = prefix << 8 | (i < length ? (unsigned char)name[i] : 0);
+    return prefix;
+}
+
+static int compare(const void *a, const void *b, void *names)
+{
+    const struct item *left = a, *right = b;
+    if (left->prefix != right->prefix)
+        return left->prefix < right->prefix ? -1 : 1;
+    return strcmp((const char *)names + left->offset, (const char *)names + right->offset);
+}
+
+static void add(struct walk *walk, const struct kernel_entry *from)
+{
+    size_t length = strlen(from->name);
+    if (walk->item_count == walk->item_capacity) {
+        walk->item_capacity = walk->item_capacity == 0 ? 1024 : walk->item_capacity * 2;
+        walk->items = xreallocarray(walk->items, walk->item_capacity, sizeof(*walk->items));
+    }
+    walk->items[walk->item_count++] = (struct item){
+        .prefix = prefix_of(from->name, length),
+        .offset = (uint32_t)walk->names.length,
+        .length = (uint16_t)length,
+        .type = from->type,
+    };
+    buf_add(&walk->names, from->name, length + 1);
+}
+
+int walk_list(struct walk *walk, struct frame *frame)
+{
+    if (walk->list == NULL)
+        walk->list = xmalloc(LIST_BYTES);
+    buf_truncate(&walk->names, frame->names_start);
+    walk->item_count = frame->items_start;
+    frame->next = frame->items_start;
+    /* At least one piece, so that a full arena slows us down, but does not stop us. */
+    do {
+        long got = syscall(SYS_getdents64, frame->fd, walk->list, LIST_BYTES);
+        if (got < 0)
+            return -1;
+        frame->has_more = got > 0;
+        for (long at = 0; at < got;) {
+            const struct kernel_entry *entry = (const void *)(walk->list + at);
+            at += entry->size;
+            frame->position = entry->position;
+            if (!is_dots(entry->name))
+                add(walk, entry);
+        }
+    } while (frame->has_more &&
+             walk->names.length + walk->item_count * sizeof(struct item) < WALK_NAMES_MAX_BYTES);
+    if (walk->item_count > frame->items_start)
+        qsort_r(walk->items + frame->items_start, walk->item_count - frame->items_start,
+                sizeof(*walk->items), compare, walk->names.data);
+    return 0;
+}
