@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "base/time.h"
 
 enum {
     IDLE_HANDLES_MAX = 16,
@@ -41,7 +42,11 @@ struct flight {
     struct error *err;
     bool goes_to_sink;
     bool is_too_large;
-    bool is_answered; /* the answer's own head is through, not just a 100 */
+    bool is_stalled;
+    unsigned stall_ms;   /* 0: stalls do not count */
+    curl_off_t moved;    /* bytes, both ways */
+    int64_t moved_at_us; /* when that last grew */
+    bool is_answered;    /* the answer's own head is through, not just a 100 */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -139,8 +144,15 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
                        curl_off_t up)
 {
-    const struct flight *flight = context;
-    return cancel_is_set(flight->call->cancel);
+    struct flight *flight = context;
+    int64_t now_us = time_monotonic_us();
+    if (down + up != flight->moved || flight->moved_at_us == 0) {
+        flight->moved = down + up;
+        flight->moved_at_us = now_us;
+    }
+    flight->is_stalled =
+        flight->stall_ms != 0 && now_us - flight->moved_at_us > (int64_t)flight->stall_ms * 1000;
+    return flight->is_stalled || cancel_is_set(flight->call->cancel);
 }
 
 static bool has_control_bytes(const char *text)
@@ -190,16 +202,17 @@ static void set_method(CURL *curl, const struct http_call *call)
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
-static void set_timeouts(CURL *curl, const struct http_client *client, const struct http_call *call)
+/* libcurl's own measure of a stall is an average that forgives long pauses. */
+static void set_timeouts(struct flight *flight)
 {
-    unsigned timeout_ms = call->timeout_ms == 0 ? client->options.timeout_ms : call->timeout_ms;
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_timeout_ms);
-    if (call->sink == NULL) {
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-        return;
-    }
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(timeout_ms + 999) / 1000);
+    const struct http_client_options *options = &flight->client->options;
+    unsigned own_ms = flight->call->timeout_ms;
+    unsigned timeout_ms = own_ms == 0 ? options->timeout_ms : own_ms;
+    curl_easy_setopt(flight->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    if (flight->call->sink == NULL)
+        curl_easy_setopt(flight->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    else
+        flight->stall_ms = timeout_ms;
 }
 
 static void set_options(struct flight *flight)
@@ -223,7 +236,7 @@ static void set_options(struct flight *flight)
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, flight);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     set_method(curl, flight->call);
-    set_timeouts(curl, client, flight->call);
+    set_timeouts(flight);
 }
 
 static void copy_header(CURL *curl, const char *name, char *out, size_t size)
@@ -253,6 +266,14 @@ static void read_head(struct flight *flight)
         answer->retry_after_s = (unsigned)seconds;
 }
 
+/* libcurl notes when it was about to send; a call that never got there says zero. */
+static bool was_about_to_send(CURL *curl)
+{
+    curl_off_t pretransfer_us = 0;
+    curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    return pretransfer_us > 0;
+}
+
 static int report(const struct flight *flight, CURLcode code, const char *details)
 {
     struct error *err = flight->err;
@@ -262,19 +283,14 @@ static int report(const struct flight *flight, CURLcode code, const char *detail
     if (flight->is_too_large)
         return error_set(err, ERROR_LIMIT, "the answer is over %zu bytes",
                          flight->client->options.answer_max_bytes);
+    if (flight->is_stalled)
+        return error_set(err, ERROR_UNAVAILABLE, "nothing came for %u ms", flight->stall_ms);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return error_set(err, ERROR_CANCELLED, "the call was cancelled");
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+    bool is_address = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+    if (is_address && !was_about_to_send(flight->curl)) /* else: the answer was no HTTP */
         return error_set(err, ERROR_INVALID, "the address is no HTTP address: %s", text);
     return error_set(err, ERROR_UNAVAILABLE, "%s", text);
-}
-
-/* libcurl notes when it was about to send; a call that never got there says zero. */
-static bool was_about_to_send(CURL *curl)
-{
-    curl_off_t pretransfer_us = 0;
-    curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
-    return pretransfer_us > 0;
 }
 
 int http_client_call(struct http_client *client, const struct http_call *call,

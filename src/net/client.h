@@ -53,7 +53,9 @@ struct http_answer {
 
 /*
  * 0: there is an answer, whatever its status; free it.  -1: there is none:
- * UNAVAILABLE (refused, timeout, TLS, cut in the middle), LIMIT, CANCELLED, or the sink's own error.
+ * UNAVAILABLE (refused, timeout, TLS, cut in the middle), LIMIT, CANCELLED (within about a
+ * second), INVALID (no HTTP address, a header with control bytes), or the sink's own error.
+ * A program that calls has to ignore SIGPIPE.
  */
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_answer *answer, struct error *err);
