@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Orders.  Looking for a duplicate, writing the journal and putting the job into the queue are one step under
+ * the accept lock; whoever answers 202 after it has a promise on disk.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_internal.h"
+
+enum {
+    STOP_WAIT_MS = 10 * 1000
+};
+
+static int add_job(struct node *node, enum job_kind kind, const char *server, const char *backup,
+                   const char *order, struct error *err)
+{
+    if (queue_is_full(node->queue))
+        return error_set(err, ERROR_UNAVAILABLE, "%d jobs wait already", QUEUE_JOBS_MAX);
+    struct journal_job record = {.kind = kind, .phase = JOB_QUEUED, .order = xstrdup(order)};
+    snprintf(record.server, sizeof(record.server), "%s", server);
+    snprintf(record.backup, sizeof(record.backup), "%s", backup);
+    struct job *job = NULL;
+    if (journal_add_job(node->journal, &record, err) == 0)
+        job = job_from_record(&record, err);
+    journal_job_clear(&record);
+    if (job == NULL)
+        return -1;
+    queue_add(node->queue, job);
+    return 0;
+}
+
+/* The backup was made already: the panel asks because it does not know.  1: told again.  0: there is none. */
+static int report_again(struct node *node, const char *server, const char *backup,
+                        struct error *err)
+{
+    struct journal_archive archive;
+    int found = journal_find_archive(node->journal, backup, &archive, err);
+    if (found <= 0)
+        return found;
+    if (strcmp(archive.server, server) != 0)
+        return error_set(err, ERROR_CONFLICT, "backup %s is another server's", backup);
+    struct error reason = ERROR_INIT;
+    scope_fd int fd = place_open_archive(&node->places, server, backup, &reason);
+    if (fd < 0)
+        return 0;
+    struct journal_report report = {
+        .kind = JOB_BACKUP, .is_successful = true, .size_bytes = archive.size_bytes};
+    snprintf(report.server, sizeof(report.server), "%s", server);
+    snprintf(report.backup, sizeof(report.backup), "%s", backup);
+    snprintf(report.checksum, sizeof(report.checksum), "%s", archive.checksum);
+    snprintf(report.checksum_type, sizeof(report.checksum_type), "%s", archive.checksum_type);
+    if (journal_add_report(node->journal, &report, err) < 0)
+        return -1;
+    outbox_wake(node->outbox);
+    return 1;
+}
+
+static int accept_backup_locked(struct node *node, const char *server, const char *backup,
+                                struct slice ignore, struct error *err)
+{
+    struct queue_filter same = {.kind = JOB_BACKUP, .server = server, .backup = backup};
+    if (queue_has(node->queue, same))
+        return 0;
+    same.server = NULL;
+    if (queue_has(node->queue, same))
+        return error_set(err, ERROR_CONFLICT, "backup %s is another server's", backup);
+    int told = report_again(node, server, backup, err);
+    if (told != 0)
+        return told < 0 ? -1 : 0;
+    scope_buf struct buf order = BUF_INIT;
+    job_write_backup_order(&order, ignore);
+    return add_job(node, JOB_BACKUP, server, backup, order.data, err);
+}
+
+int accept_backup(struct node *node, const char *server, const char *backup, struct slice ignore,
+                  struct error *err)
+{
+    pthread_mutex_lock(&node->accept);
+    int result = accept_backup_locked(node, server, backup, ignore, err);
+    pthread_mutex_unlock(&node->accept);
+    return result;
+}
+
+int accept_restore(struct node *node, const char *server, const char *backup, bool truncates,
+                   const char *checksum, struct error *err)
+{
+    scope_fd int fd = place_open_archive(&node->places, server, backup, err);
+    if (fd < 0)
+        return -1;
+    scope_buf struct buf order = BUF_INIT;
+    job_write_restore_order(&order, truncates, checksum);
+    pthread_mutex_lock(&node->accept);
+    int result =
+        queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE, .server = server})
+            ? error_set(err, ERROR_CONFLICT, "a restore of server %s runs already", server)
+            : add_job(node, JOB_RESTORE, server, backup, order.data, err);
+    pthread_mutex_unlock(&node->accept);
+    return result;
+}
+
+/* Stop backups of a server, or one of them; they are gone when this returns 0. */
+static int stop_backups(struct node *node, const char *server, const char *backup,
+                        struct error *err)
+{
+    struct queue_filter filter = {.kind = JOB_BACKUP, .server = server, .backup = backup};
+    queue_drop(node->queue, filter);
+    if (!queue_wait_gone(node->queue, filter, STOP_WAIT_MS))
+        return error_set(err, ERROR_UNAVAILABLE, "a backup of server %s is still being stopped",
+                         server);
+    return 0;
+}
+
+int accept_delete(struct node *node, const char *server, const char *backup, struct error *err)
+{
+    struct queue_filter restoring = {.kind = JOB_RESTORE, .server = server, .backup = backup};
+    if (queue_has(node->queue, restoring))
+        return error_set(err, ERROR_CONFLICT, "backup %s is being restored", backup);
+    struct queue_filter running = {.kind = JOB_BACKUP, .server = server, .backup = backup};
+    bool was_running = queue_has(node->queue, running);
+    if (stop_backups(node, server, backup, err) < 0)
+        return -1;
+    struct error reason = ERROR_INIT;
+    int removed = place_remove_archive(&node->places, server, backup, &reason);
+    if (removed < 0 && reason.code != ERROR_NOT_FOUND) {
+        *err = reason;
+        return -1;
+    }
+    if (journal_forget(node->journal, server, backup, err) < 0)
+        return -1;
+    log_info("backup deleted server=%s backup=%s%s", server, backup,
+             was_running ? " state=running" : "");
+    if (removed < 0 && !was_running) {
+        *err = reason;
+        return -1;
+    }
+    return 0;
+}
+
+int accept_delete_all(struct node *node, const char *server, struct error *err)
+{
+    if (stop_backups(node, server, NULL, err) < 0)
+        return -1;
+    /* Under the accept lock no backup begins meanwhile in the directory that goes. */
+    pthread_mutex_lock(&node->accept);
+    int result = queue_has(node->queue, (struct queue_filter){.kind = JOB_BACKUP, .server = server})
+                     ? error_set(err, ERROR_UNAVAILABLE, "a backup of server %s has begun", server)
+                     : place_remove_archives(&node->places, server, err);
+    if (result == 0)
+        result = journal_forget(node->journal, server, NULL, err);
+    pthread_mutex_unlock(&node->accept);
+    if (result == 0)
+        log_info("backups deleted server=%s", server);
+    return result;
+}

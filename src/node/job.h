@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_JOB_H
+#define NODE_JOB_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "node/journal.h"
+#include "snapshot/copy.h"
+
+/* A job in memory: what the journal holds, and how far it is. */
+struct job {
+    struct journal_job record;
+
+    /* The order, read. */
+    char *ignore;       /* backups: pattern lines; "" where .pteroignore decides */
+    bool truncates;     /* restores */
+    char checksum[160]; /* restores: "type:hex" that the panel knows, or "" */
+
+    struct cancel cancel;
+    _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
+    struct progress progress;
+
+    /* The queue's, under its mutex. */
+    bool is_running;
+    bool has_no_heartbeat; /* the panel does not know heartbeats */
+    struct job *next;
+};
+
+/* A job from its order; `order` is the JSON that the journal keeps.  INVALID: not such a JSON. */
+struct job *job_from_record(const struct journal_job *record, struct error *err);
+void job_free(struct job *job);
+
+/* The JSON of an order. */
+void job_write_backup_order(struct buf *out, struct slice ignore);
+void job_write_restore_order(struct buf *out, bool truncates, const char *checksum);
+
+/* What a tenant may read about an error: the node's own paths stay in its log. */
+const char *job_error_text(const struct error *err);
+
+#endif

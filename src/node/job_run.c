@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A job from the queue to its report.  Its end is one step in the journal; where the journal cannot be
+ * written, the job waits for it, because an end that nobody recorded has not happened.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "node/node_internal.h"
+
+enum {
+    RETRY_MS = 1000
+};
+
+struct ending {
+    struct journal_report report;
+    struct journal_archive archive;
+    struct buf capture;
+};
+
+static void record_end(struct node *node, const struct job *job, const struct ending *ending)
+{
+    const struct journal_report *report = &ending->report;
+    bool has_archive = report->kind == JOB_BACKUP && report->is_successful;
+    for (;;) {
+        if (atomic_load(&job->is_dropped))
+            return;
+        struct error err = ERROR_INIT;
+        if (journal_end_job(node->journal, job->record.id, report,
+                            has_archive ? &ending->archive : NULL, ending->capture.data, &err) == 0)
+            break;
+        log_error("journal fails backup=%s reason=%s", report->backup, err.text);
+        if (queue_is_stopping(node->queue))
+            return; /* the next start does the job again, or finds what is live */
+        usleep(RETRY_MS * 1000);
+    }
+    outbox_wake(node->outbox);
+}
+
+static void fill_report(struct journal_report *report, const struct job *job,
+                        const struct journal_archive *archive, const struct error *err)
+{
+    *report = (struct journal_report){
+        .kind = job->record.kind,
+        .is_successful = !error_is_set(err),
+    };
+    snprintf(report->server, sizeof(report->server), "%s", job->record.server);
+    snprintf(report->backup, sizeof(report->backup), "%s", job->record.backup);
+    if (error_is_set(err)) {
+        snprintf(report->error, sizeof(report->error), "%s", job_error_text(err));
+    } else if (report->kind == JOB_BACKUP) {
+        report->size_bytes = archive->size_bytes;
+        snprintf(report->checksum, sizeof(report->checksum), "%s", archive->checksum);
+        snprintf(report->checksum_type, sizeof(report->checksum_type), "%s",
+                 archive->checksum_type);
+    }
+}
+
+void job_run(struct job *job, void *context)
+{
+    struct node *node = context;
+    const struct journal_job *record = &job->record;
+    const char *kind = job_kind_name(record->kind);
+    int64_t started_us = time_monotonic_us();
+    log_info("%s begins server=%s backup=%s", kind, record->server, record->backup);
+
+    struct error err = ERROR_INIT;
+    struct ending ending = {.capture = BUF_INIT};
+    int result = record->kind == JOB_BACKUP
+                     ? backup_run(node, job, &ending.archive, &ending.capture, &err)
+                     : restore_run(node, job, &err);
+    int64_t took_ms = (time_monotonic_us() - started_us) / 1000;
+    if (atomic_load(&job->is_dropped)) {
+        log_info("%s dropped server=%s backup=%s ms=%" PRId64, kind, record->server, record->backup,
+                 took_ms);
+    } else if (result < 0 && err.code == ERROR_CANCELLED && queue_is_stopping(node->queue)) {
+        log_info("%s interrupted server=%s backup=%s ms=%" PRId64, kind, record->server,
+                 record->backup, took_ms);
+    } else {
+        if (result < 0)
+            log_error("%s failed server=%s backup=%s ms=%" PRId64 " reason=%s", kind,
+                      record->server, record->backup, took_ms, err.text);
+        else
+            log_info("%s completed server=%s backup=%s bytes=%" PRIu64 " ms=%" PRId64, kind,
+                     record->server, record->backup,
+                     record->kind == JOB_BACKUP ? ending.archive.size_bytes
+                                                : atomic_load(&job->progress.content_bytes),
+                     took_ms);
+        fill_report(&ending.report, job, &ending.archive, &err);
+        record_end(node, job, &ending);
+    }
+    buf_free(&ending.capture);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs in the journal: accepted in one step, ended in one step. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "node/journal_internal.h"
+
+static const char *const kind_names[] = {[JOB_BACKUP] = "backup", [JOB_RESTORE] = "restore"};
+static const char *const phase_names[] = {
+    [JOB_QUEUED] = "queued", [JOB_STAGING] = "staging", [JOB_EXCHANGING] = "exchanging"};
+
+const char *job_kind_name(enum job_kind kind)
+{
+    return kind_names[kind];
+}
+
+void journal_job_clear(struct journal_job *job)
+{
+    free(job->order);
+    free(job->stage_parent);
+    free(job->live_name);
+    free(job->stage_name);
+    *job = (struct journal_job){.id = 0};
+}
+
+int journal_add_job(struct journal *journal, struct journal_job *job, struct error *err)
+{
+    struct db_session *session = db_begin(journal->db, err);
+    if (session == NULL)
+        return -1;
+    job->created_at_us = time_now_us();
+    int result =
+        db_run(session, "DELETE FROM outbox WHERE kind = ? AND backup = ?",
+               DB_PARAMS(db_text(job_kind_name(job->kind)), db_text(job->backup)), NULL, err);
+    if (result == 0)
+        result =
+            db_run(session,
+                   "INSERT INTO jobs (kind, phase, server, backup, created_at_us, request)"
+                   " VALUES (?, ?, ?, ?, ?, ?)",
+                   DB_PARAMS(db_text(job_kind_name(job->kind)), db_text(phase_names[job->phase]),
+                             db_text(job->server), db_text(job->backup), db_int(job->created_at_us),
+                             db_text(job->order)),
+                   NULL, err);
+    int64_t id = result == 0 ? db_last_id(session) : 0;
+    if (journal_finish(session, result, err) < 0)
+        return error_wrap(err, "recording the order for backup %s", job->backup);
+    job->id = id;
+    return 0;
+}
+
+int journal_set_phase(struct journal *journal, const struct journal_job *job, struct error *err)
+{
+    if (journal_run(journal,
+                    "UPDATE jobs SET phase = ?, stage_parent = ?, live_name = ?, stage_name = ?,"
+                    " stage_device = ?, stage_inode = ? WHERE id = ?",
+                    DB_PARAMS(db_text(phase_names[job->phase]), db_text(job->stage_parent),
+                              db_text(job->live_name), db_text(job->stage_name),
+                              db_int(job->stage_device), db_int(job->stage_inode), db_int(job->id)),
+                    err) < 0)
+        return error_wrap(err, "recording how far the restore of backup %s is", job->backup);
+    return 0;
+}
+
+static char *copy_text(const struct db_rows *rows, int column)
+{
+    const char *text = db_get_text(rows, column);
+    return text == NULL ? NULL : xstrdup(text);
+}
+
+static void copy_uuid(char out[UUID_TEXT_BYTES], const char *text)
+{
+    if (text == NULL || !uuid_canonicalize(text, out))
+        out[0] = '\0';
+}
+
+static enum job_phase parse_phase(const char *name)
+{
+    for (int phase = JOB_QUEUED; phase <= JOB_EXCHANGING; phase++)
+        if (strcmp(name, phase_names[phase]) == 0)
+            return (enum job_phase)phase;
+    return JOB_QUEUED;
+}
+
+static void read_job(const struct db_rows *rows, struct journal_job *job)
+{
+    *job = (struct journal_job){
+        .id = db_get_int(rows, 0),
+        .kind = strcmp(db_get_text(rows, 1), "restore") == 0 ? JOB_RESTORE : JOB_BACKUP,
+        .phase = parse_phase(db_get_text(rows, 2)),
+        .created_at_us = db_get_int(rows, 5),
+        .order = copy_text(rows, 6),
+        .stage_parent = copy_text(rows, 7),
+        .live_name = copy_text(rows, 8),
+        .stage_name = copy_text(rows, 9),
+        .stage_device = (uint64_t)db_get_int(rows, 10),
+        .stage_inode = (uint64_t)db_get_int(rows, 11),
+    };
+    copy_uuid(job->server, db_get_text(rows, 3));
+    copy_uuid(job->backup, db_get_text(rows, 4));
+}
+
+int journal_each_job(struct journal *journal,
+                     int (*visit)(const struct journal_job *job, void *context, struct error *err),
+                     void *context, struct error *err)
+{
+    struct db_session *session = db_reader(journal->db, err);
+    struct db_rows rows;
+    if (session == NULL ||
+        db_query(session,
+                 "SELECT id, kind, phase, server, backup, created_at_us, request, stage_parent,"
+                 " live_name, stage_name, stage_device, stage_inode FROM jobs ORDER BY id",
+                 DB_NO_PARAMS, &rows, err) < 0)
+        return -1;
+    int result;
+    while ((result = db_next(&rows, err)) > 0) {
+        struct journal_job job;
+        read_job(&rows, &job);
+        result = visit(&job, context, err);
+        journal_job_clear(&job);
+        if (result < 0)
+            break;
+    }
+    db_rows_end(&rows);
+    return result;
+}
+
+static int put_archive(struct db_session *session, const struct journal_archive *archive,
+                       const char *capture, struct error *err)
+{
+    if (db_run(session, "DELETE FROM archives WHERE backup = ?",
+               DB_PARAMS(db_text(archive->backup)), NULL, err) < 0)
+        return -1;
+    return db_run(session,
+                  "INSERT INTO archives (backup, server, checksum_type, checksum, size_bytes,"
+                  " created_at_us, capture) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                  DB_PARAMS(db_text(archive->backup), db_text(archive->server),
+                            db_text(archive->checksum_type), db_text(archive->checksum),
+                            db_int(archive->size_bytes), db_int(archive->created_at_us),
+                            db_text(capture)),
+                  NULL, err);
+}
+
+int journal_end_job(struct journal *journal, int64_t job_id, const struct journal_report *report,
+                    const struct journal_archive *archive, const char *capture, struct error *err)
+{
+    struct db_session *session = db_begin(journal->db, err);
+    if (session == NULL)
+        return -1;
+    int result =
+        db_run(session, "DELETE FROM jobs WHERE id = ?", DB_PARAMS(db_int(job_id)), NULL, err);
+    if (result == 0 && archive != NULL)
+        result = put_archive(session, archive, capture, err);
+    if (result == 0)
+        result = journal_put_report(session, report, err);
+    if (journal_finish(session, result, err) < 0)
+        return error_wrap(err, "recording the end of the %s of backup %s",
+                          job_kind_name(report->kind), report->backup);
+    return 0;
+}

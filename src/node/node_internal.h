@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_INTERNAL_H
+#define NODE_INTERNAL_H
+
+#include "api/remote_api.h"
+#include "node/hub.h"
+#include "node/journal.h"
+#include "node/node.h"
+#include "node/outbox.h"
+#include "node/place.h"
+#include "node/queue.h"
+#include "node/servers.h"
+
+/*
+ * The parts of a node, and the verbs that use several of them.
+ * Locks, outer first: accept, then a part's own.
+ */
+struct node {
+    struct node_config config;
+    struct journal *journal;
+    struct places places;
+    struct remote_api *remote;
+    struct servers *servers;
+    struct hub *hub;
+    struct outbox *outbox;
+    struct queue *queue;
+    struct http_router *router;
+
+    pthread_mutex_t accept; /* from looking for a duplicate until the job is in the queue */
+
+    /* The threads of keeper.c and sweeper.c. */
+    pthread_mutex_t mutex;
+    pthread_cond_t has_changed;
+    bool is_connected, is_stopping;
+    bool is_new, has_reset; /* the keeper's */
+    bool has_leftovers;     /* there may be trees to remove */
+    pthread_t keeper, sweeper;
+    bool has_threads;
+    struct cancel cancel;
+};
+
+/* Runs a job in a thread of the queue, to its report. */
+void job_run(struct job *job, void *context);
+
+/* backup_job.c: the archive of a live directory.  On 0 it is committed and `archive` filled in. */
+int backup_run(struct node *node, struct job *job, struct journal_archive *archive,
+               struct buf *capture, struct error *err);
+
+/* restore_job.c: stage, verify, exchange.  On 0 the live directory is the restored one. */
+int restore_run(struct node *node, struct job *job, struct error *err);
+
+/*
+ * recovery.c: what a crash left.  Restores are settled, backups put back into the queue, unfinished
+ * files removed.
+ */
+int recover(struct node *node, struct error *err);
+
+enum recovery {
+    RECOVERY_RUN_AGAIN,
+    RECOVERY_SUCCEEDED, /* the exchange had happened */
+    RECOVERY_FAILED,    /* the live directory is the old one */
+};
+/* A decision, kept apart for its test. */
+enum recovery recovery_decide(const struct journal_job *job, bool stage_is_live);
+
+/* keeper.c, sweeper.c: threads, until node->is_stopping. */
+void *keeper_run(void *node);
+void *sweeper_run(void *node);
+void sweeper_wake(struct node *node); /* there is a leftover */
+
+/* accept.c: orders.  0: accepted (or known already), durably. */
+int accept_backup(struct node *node, const char *server, const char *backup, struct slice ignore,
+                  struct error *err);
+/* NOT_FOUND: no such archive.  CONFLICT: a restore of this server runs. */
+int accept_restore(struct node *node, const char *server, const char *backup, bool truncates,
+                   const char *checksum, struct error *err);
+/* NOT_FOUND: no such backup.  CONFLICT: it is being restored.  UNAVAILABLE: its job does not stop. */
+int accept_delete(struct node *node, const char *server, const char *backup, struct error *err);
+int accept_delete_all(struct node *node, const char *server, struct error *err);
+
+/* events.c: what the panel took (or never will) goes to the browsers. */
+void event_restore_begins(struct node *node, const struct job *job);
+void event_delivered(const struct journal_report *report, void *context);
+
+/* routes.c and routes_backup.c, routes_download.c */
+struct http_router *routes_create(struct node *node);
+void route_backup(const struct http_request *request, struct http_reply *reply, void *app);
+void route_restore(const struct http_request *request, struct http_reply *reply, void *app);
+void route_delete(const struct http_request *request, struct http_reply *reply, void *app);
+void route_delete_all(const struct http_request *request, struct http_reply *reply, void *app);
+void route_download(const struct http_request *request, struct http_reply *reply, void *app);
+
+/* False where the reply is written already: a wrong node token; a server that is not ours. */
+bool route_is_allowed(struct node *node, const struct http_request *request,
+                      struct http_reply *reply);
+bool route_finds_server(struct node *node, const struct http_request *request,
+                        struct http_reply *reply);
+/* 500 or 503 with the contract's text; the reason goes to the log. */
+void route_fails(const struct http_request *request, struct http_reply *reply,
+                 const struct error *err);
+
+#endif

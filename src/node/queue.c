@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue and its threads.  One list, in order of arrival, holds waiting and running jobs;
+ * a job leaves it only after its run has returned, so that whoever sees it gone may touch its files.
+ */
+#include "node/queue.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+
+struct queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t has_changed;
+    struct job *first;
+    size_t count;
+    bool is_stopping;
+    void (*run)(struct job *job, void *context);
+    void *context;
+    unsigned thread_count;
+    pthread_t *threads;
+};
+
+static bool matches(const struct job *job, const struct queue_filter *filter)
+{
+    const struct journal_job *record = &job->record;
+    return record->kind == filter->kind &&
+           (filter->server == NULL || strcmp(record->server, filter->server) == 0) &&
+           (filter->backup == NULL || strcmp(record->backup, filter->backup) == 0);
+}
+
+static bool server_is_busy(const struct queue *queue, const char *server)
+{
+    for (const struct job *job = queue->first; job != NULL; job = job->next)
+        if (job->is_running && strcmp(job->record.server, server) == 0)
+            return true;
+    return false;
+}
+
+static struct job *next_runnable(const struct queue *queue)
+{
+    for (struct job *job = queue->first; job != NULL; job = job->next)
+        if (!job->is_running && !server_is_busy(queue, job->record.server))
+            return job;
+    return NULL;
+}
+
+static void unlink_job(struct queue *queue, struct job *job)
+{
+    struct job **link = &queue->first;
+    while (*link != job)
+        link = &(*link)->next;
+    *link = job->next;
+    queue->count--;
+}
+
+static void *runner(void *argument)
+{
+    struct queue *queue = argument;
+    pthread_mutex_lock(&queue->mutex);
+    for (;;) {
+        struct job *job = NULL;
+        while (!queue->is_stopping && (job = next_runnable(queue)) == NULL)
+            pthread_cond_wait(&queue->has_changed, &queue->mutex);
+        if (queue->is_stopping)
+            break;
+        job->is_running = true;
+        pthread_mutex_unlock(&queue->mutex);
+        queue->run(job, queue->context);
+        pthread_mutex_lock(&queue->mutex);
+        unlink_job(queue, job);
+        pthread_cond_broadcast(&queue->has_changed);
+        job_free(job);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return NULL;
+}
+
+struct queue *queue_create(unsigned threads, void (*run)(struct job *job, void *context),
+                           void *context)
+{
+    struct queue *queue = xcalloc(1, sizeof(*queue));
+    pthread_mutex_init(&queue->mutex, NULL);
+    thread_cond_init(&queue->has_changed);
+    queue->run = run;
+    queue->context = context;
+    queue->thread_count = threads > 0 ? threads : 1;
+    queue->threads = xcalloc(queue->thread_count, sizeof(*queue->threads));
+    for (unsigned i = 0; i < queue->thread_count; i++)
+        queue->threads[i] = thread_start("node-job", runner, queue);
+    return queue;
+}
+
+bool queue_is_full(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool is_full = queue->count >= QUEUE_JOBS_MAX;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_full;
+}
+
+void queue_add(struct queue *queue, struct job *job)
+{
+    pthread_mutex_lock(&queue->mutex);
+    struct job **link = &queue->first;
+    while (*link != NULL)
+        link = &(*link)->next;
+    job->next = NULL;
+    *link = job;
+    queue->count++;
+    pthread_cond_broadcast(&queue->has_changed);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+static bool has_locked(const struct queue *queue, const struct queue_filter *filter)
+{
+    for (const struct job *job = queue->first; job != NULL; job = job->next)
+        if (matches(job, filter))
+            return true;
+    return false;
+}
+
+bool queue_has(struct queue *queue, struct queue_filter filter)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool has = has_locked(queue, &filter);
+    pthread_mutex_unlock(&queue->mutex);
+    return has;
+}
+
+void queue_each(struct queue *queue, void (*visit)(struct job *job, void *context), void *context)
+{
+    pthread_mutex_lock(&queue->mutex);
+    for (struct job *job = queue->first; job != NULL; job = job->next)
+        visit(job, context);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void queue_drop(struct queue *queue, struct queue_filter filter)
+{
+    pthread_mutex_lock(&queue->mutex);
+    struct job *next;
+    for (struct job *job = queue->first; job != NULL; job = next) {
+        next = job->next;
+        if (!matches(job, &filter))
+            continue;
+        atomic_store(&job->is_dropped, true);
+        cancel_set(&job->cancel);
+        if (!job->is_running) {
+            unlink_job(queue, job);
+            job_free(job);
+        }
+    }
+    pthread_cond_broadcast(&queue->has_changed);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned timeout_ms)
+{
+    int64_t deadline_us = time_monotonic_us() + (int64_t)timeout_ms * 1000;
+    pthread_mutex_lock(&queue->mutex);
+    bool is_there;
+    while ((is_there = has_locked(queue, &filter))) {
+        int64_t left_ms = (deadline_us - time_monotonic_us()) / 1000;
+        if (left_ms <= 0)
+            break;
+        thread_wait(&queue->has_changed, &queue->mutex, left_ms);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return !is_there;
+}
+
+bool queue_is_stopping(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool is_stopping = queue->is_stopping;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_stopping;
+}
+
+void queue_stop(struct queue *queue)
+{
+    if (queue == NULL)
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    queue->is_stopping = true;
+    for (struct job *job = queue->first; job != NULL; job = job->next)
+        cancel_set(&job->cancel);
+    pthread_cond_broadcast(&queue->has_changed);
+    pthread_mutex_unlock(&queue->mutex);
+    for (unsigned i = 0; i < queue->thread_count; i++)
+        pthread_join(queue->threads[i], NULL);
+    while (queue->first != NULL) {
+        struct job *job = queue->first;
+        queue->first = job->next;
+        job_free(job);
+    }
+    free(queue->threads);
+    pthread_cond_destroy(&queue->has_changed);
+    pthread_mutex_destroy(&queue->mutex);
+    free(queue);
+}

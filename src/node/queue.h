@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_QUEUE_H
+#define NODE_QUEUE_H
+
+#include "node/job.h"
+
+/*
+ * Jobs in the order in which they came: at most so many at once, and one at a time for each server,
+ * so that a job may overtake only those that wait for their server.  Thread-safe.
+ */
+struct queue;
+
+enum {
+    QUEUE_JOBS_MAX = 10000
+};
+
+/* `run` does a job to its end; `job` is freed after it. */
+struct queue *queue_create(unsigned threads, void (*run)(struct job *job, void *context),
+                           void *context);
+
+bool queue_is_full(struct queue *queue);
+void queue_add(struct queue *queue, struct job *job); /* takes the job */
+
+/* Which jobs: of a kind, of a server or (NULL) of any, of a backup or (NULL) of any. */
+struct queue_filter {
+    enum job_kind kind;
+    const char *server;
+    const char *backup;
+};
+bool queue_has(struct queue *queue, struct queue_filter filter);
+
+/* Calls `visit` for each job, oldest first, with the queue locked: short, and no call back into it. */
+void queue_each(struct queue *queue, void (*visit)(struct job *job, void *context), void *context);
+
+/* Drops jobs: those that wait are gone at once, those that run are told to stop.  Nothing is reported. */
+void queue_drop(struct queue *queue, struct queue_filter filter);
+
+/* False where such a job is still there after `timeout_ms`. */
+bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned timeout_ms);
+
+bool queue_is_stopping(struct queue *queue);
+
+/* Ends what runs at its next step, frees what waits (the journal keeps both) and the queue itself. */
+void queue_stop(struct queue *queue);
+
+#endif

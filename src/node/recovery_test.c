@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/scope.h"
+#include "node/job.h"
+#include "node/node_internal.h"
+#include "node/test_world.h"
+#include "tree/stage.h"
+
+#define STAGE ".roost-stage-" BACKUP
+
+/* Every test builds what a crash may leave, then starts a node on it. */
+static int set_up(void **context)
+{
+    *context = world_make();
+    return 0;
+}
+
+static int tear_down(void **context)
+{
+    world_free(*context);
+    return 0;
+}
+
+static struct journal *open_journal(struct world *world)
+{
+    struct error err = ERROR_INIT;
+    bool is_new;
+    struct journal *journal = journal_open(world->directory, &is_new, &err);
+    if (journal == NULL)
+        fail_msg("%s", err.text);
+    return journal;
+}
+
+static struct journal_job add_job(struct journal *journal, enum job_kind kind)
+{
+    struct error err = ERROR_INIT;
+    struct journal_job job = {.kind = kind, .order = strdup("{\"truncate\":true}")};
+    snprintf(job.server, sizeof(job.server), "%s", SERVER);
+    snprintf(job.backup, sizeof(job.backup), "%s", BACKUP);
+    must(journal_add_job(journal, &job, &err), &err);
+    return job;
+}
+
+enum crash {
+    CRASH_QUEUED,
+    CRASH_STAGING,
+    CRASH_BEFORE_EXCHANGE,
+    CRASH_AFTER_EXCHANGE,
+};
+
+static void write_in(const char *directory, const char *text)
+{
+    scope_free char *path = scratch_path("%s/level.dat", directory);
+    scratch_write(path, text);
+}
+
+/* The live directory holds "old", the stage "new"; the journal says how far the restore was. */
+static void crash_a_restore(struct world *world, enum crash crash)
+{
+    struct error err = ERROR_INIT;
+    struct journal *journal = open_journal(world);
+    struct journal_job job = add_job(journal, JOB_RESTORE);
+    write_in(world->live, "old");
+    if (crash >= CRASH_STAGING) {
+        job.phase = JOB_STAGING;
+        job.stage_parent = strdup(world->servers);
+        job.live_name = strdup(SERVER);
+        job.stage_name = strdup(STAGE);
+        must(journal_set_phase(journal, &job, &err), &err);
+        scope_fd int parent_fd = directory_open(world->servers, &err);
+        struct stage_options options = {.flags = 0};
+        struct stage *stage = stage_create(parent_fd, SERVER, STAGE, &options, &err);
+        assert_non_null(stage);
+        must(sink_finish(stage_sink(stage), &err), &err);
+        scope_free char *staged = scratch_path("%s/" STAGE, world->servers);
+        write_in(staged, "new");
+        if (crash >= CRASH_BEFORE_EXCHANGE) {
+            job.phase = JOB_EXCHANGING;
+            stage_identity(stage, &job.stage_device, &job.stage_inode);
+            must(journal_set_phase(journal, &job, &err), &err);
+        }
+        if (crash >= CRASH_AFTER_EXCHANGE)
+            must(stage_exchange(stage, &err), &err);
+        stage_free(stage);
+    }
+    journal_job_clear(&job);
+    journal_close(journal);
+}
+
+static bool nothing_is_left_beside(struct world *world)
+{
+    scope_free char *command = scratch_path("test -z \"$(ls -A %s | grep roost)\"", world->servers);
+    for (int i = 0; i < 100; i++) {
+        if (system(command) == 0)
+            return true;
+        usleep(50 * 1000);
+    }
+    return false;
+}
+
+static void a_restore_is_settled_by_what_is_live(void **context)
+{
+    const struct {
+        enum crash crash;
+        const char *live, *report;
+    } rows[] = {
+        {CRASH_QUEUED, "old", "{\"successful\":false}"},
+        {CRASH_STAGING, "old", "{\"successful\":false}"},
+        {CRASH_BEFORE_EXCHANGE, "old", "{\"successful\":false}"},
+        {CRASH_AFTER_EXCHANGE, "new", "{\"successful\":true}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *world = world_make();
+        crash_a_restore(world, rows[i].crash);
+        world_start_node(world);
+        world_wait_restores(world, 1);
+        assert_string_equal(world->panel.restore, rows[i].report);
+        scope_free char *path = scratch_path("%s/level.dat", world->live);
+        scope_free char *text = scratch_read(path);
+        assert_string_equal(text, rows[i].live);
+        assert_true(nothing_is_left_beside(world));
+        world_free(world);
+    }
+}
+
+static void a_settled_restore_is_not_settled_again(void **context)
+{
+    struct world *world = *context;
+    crash_a_restore(world, CRASH_AFTER_EXCHANGE);
+    world_start_node(world);
+    world_wait_restores(world, 1);
+    world_stop_node(world);
+    write_in(world->live, "played since");
+    world_start_node(world);
+    usleep(300 * 1000);
+    assert_int_equal(world->panel.restores, 1);
+    scope_free char *path = scratch_path("%s/level.dat", world->live);
+    scope_free char *text = scratch_read(path);
+    assert_string_equal(text, "played since");
+}
+
+static void a_backup_is_made_again(void **context)
+{
+    struct world *world = *context;
+    struct journal *journal = open_journal(world);
+    struct journal_job job = add_job(journal, JOB_BACKUP);
+    journal_job_clear(&job);
+    journal_close(journal);
+    scope_free char *directory = scratch_path("%s/" SERVER, world->backups);
+    scope_free char *draft =
+        scratch_path("%s/." BACKUP ".tar.gz.abcdefgh" FILE_DRAFT_SUFFIX, directory);
+    scratch_directory(world->backups);
+    scratch_directory(directory);
+    scratch_write(draft, "half an archive");
+    world_start_node(world);
+    world_wait_reports(world, 1);
+    assert_non_null(strstr(world->panel.report, "\"successful\":true"));
+    assert_false(scratch_exists(draft));
+    scope_free char *archive = scratch_path("%s/" BACKUP ".tar.gz", directory);
+    assert_true(scratch_exists(archive));
+}
+
+static void strange_stages_are_removed(void **context)
+{
+    struct world *world = *context;
+    scope_free char *stage = scratch_path("%s/" STAGE, world->servers);
+    scope_free char *trash = scratch_path("%s/.roost-trash-x", world->servers);
+    scratch_directory(stage);
+    write_in(stage, "x");
+    scratch_directory(trash);
+    write_in(trash, "x");
+    write_in(world->live, "live");
+    world_start_node(world);
+    assert_true(nothing_is_left_beside(world));
+    scope_free char *path = scratch_path("%s/level.dat", world->live);
+    assert_true(scratch_exists(path));
+}
+
+static void only_a_node_without_memory_resets_the_panel(void **context)
+{
+    struct world *world = *context;
+    world_start_node(world);
+    write_in(world->live, "x");
+    world_back_up(world, BACKUP);
+    world_stop_node(world);
+    assert_true(world->panel.resets <= 1);
+    size_t resets = world->panel.resets;
+    world_start_node(world);
+    world_back_up(world, OTHER_BACKUP);
+    usleep(200 * 1000);
+    assert_int_equal(world->panel.resets, resets);
+}
+
+static void decisions_follow_phase_and_identity(void **context)
+{
+    const struct {
+        enum job_kind kind;
+        enum job_phase phase;
+        bool is_live;
+        enum recovery recovery;
+    } rows[] = {
+        {JOB_BACKUP, JOB_QUEUED, false, RECOVERY_RUN_AGAIN},
+        {JOB_RESTORE, JOB_QUEUED, false, RECOVERY_FAILED},
+        {JOB_RESTORE, JOB_STAGING, false, RECOVERY_FAILED},
+        {JOB_RESTORE, JOB_STAGING, true, RECOVERY_FAILED},
+        {JOB_RESTORE, JOB_EXCHANGING, false, RECOVERY_FAILED},
+        {JOB_RESTORE, JOB_EXCHANGING, true, RECOVERY_SUCCEEDED},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct journal_job job = {.kind = rows[i].kind, .phase = rows[i].phase};
+        assert_int_equal(recovery_decide(&job, rows[i].is_live), rows[i].recovery);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decisions_follow_phase_and_identity),
+        cmocka_unit_test(a_restore_is_settled_by_what_is_live),
+        TEST(a_settled_restore_is_not_settled_again),
+        TEST(a_backup_is_made_again),
+        TEST(strange_stages_are_removed),
+        TEST(only_a_node_without_memory_resets_the_panel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A restore: archive -> stage -> live directory.  Nothing live is touched before the whole archive was
+ * read, found to be what was stored, and lies durably in the stage.  The journal always knows the step
+ * that may be happening: recovery.c reads it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "archive/archive.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/node_internal.h"
+#include "tree/stage.h"
+
+enum {
+    ENTRIES_MAX = 50 * 1000 * 1000,
+};
+#define MIB (UINT64_C(1) << 20)
+#define RESERVE_MAX_BYTES (1024 * MIB)
+
+/* What the archive has to be.  `is_known` false: nobody knows, the gzip checksums have to do. */
+struct expectation {
+    bool is_known;
+    struct digest digest;
+};
+
+static bool expect(struct expectation *expectation, const char *type_name, const char *hex)
+{
+    enum digest_type type;
+    if (!digest_type_parse(type_name, &type) || !digest_parse(type, hex, &expectation->digest))
+        return false;
+    expectation->is_known = true;
+    return true;
+}
+
+/* The panel's word first: it kept it somewhere else than beside the archive. */
+static int find_expectation(struct node *node, const struct job *job,
+                            struct expectation *expectation, struct error *err)
+{
+    *expectation = (struct expectation){.is_known = false};
+    char type_name[sizeof(job->checksum)];
+    snprintf(type_name, sizeof(type_name), "%s", job->checksum);
+    char *colon = strchr(type_name, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+        if (expect(expectation, type_name, colon + 1))
+            return 0;
+    }
+    struct journal_archive archive;
+    int found = journal_find_archive(node->journal, job->record.backup, &archive, err);
+    if (found > 0)
+        expect(expectation, archive.checksum_type, archive.checksum);
+    return found < 0 ? -1 : 0;
+}
+
+/*
+ * How much may be staged: the server's disk limit where there is one, and never the last of the file
+ * system's space, which belongs to the neighbours.
+ */
+static int find_limit(struct node *node, const struct job *job, int parent_fd,
+                      uint64_t *limit_bytes, struct error *err)
+{
+    struct error reason = ERROR_INIT;
+    if (servers_sync(node->servers, job->record.server, &reason) < 0)
+        log_warning("disk limit may be old server=%s reason=%s", job->record.server, reason.text);
+    struct remote_server server = {.disk_mib = 0};
+    error_clear(&reason);
+    if (servers_find(node->servers, job->record.server, &server, &reason) > 0)
+        remote_server_free(&server);
+    uint64_t free_bytes, total_bytes;
+    if (directory_free_space(parent_fd, &free_bytes, &total_bytes, err) < 0)
+        return -1;
+    uint64_t reserve_bytes = total_bytes / 100;
+    if (reserve_bytes > RESERVE_MAX_BYTES)
+        reserve_bytes = RESERVE_MAX_BYTES;
+    uint64_t limit = free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 1;
+    uint64_t disk_bytes = (uint64_t)server.disk_mib * MIB;
+    *limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
+    return 0;
+}
+
+static void set_text(char **field, const char *text)
+{
+    free(*field);
+    *field = xstrdup(text);
+}
+
+/* Tell the journal where the stage will be, clear the place, and make it. */
+static struct stage *begin_stage(struct node *node, struct job *job, int parent_fd,
+                                 struct error *err)
+{
+    const struct journal_job *record = &job->record;
+    struct stage_options options = {.flags = 0};
+    if (node->config.keeps_set_id)
+        options.flags |= STAGE_KEEP_SET_ID;
+    if (node->config.owner_policy == NODE_OWNER_DIRECTORY)
+        options.flags |= STAGE_OWNER_OF_ROOT;
+    if (find_limit(node, job, parent_fd, &options.limit_bytes, err) < 0)
+        return NULL;
+    job->record.phase = JOB_STAGING;
+    if (journal_set_phase(node->journal, record, err) < 0)
+        return NULL;
+    /* A stage of an earlier restore of this backup that could not be removed then. */
+    if (place_trash(&node->places, record->stage_parent, record->stage_name, err) < 0)
+        return NULL;
+    return stage_create(parent_fd, record->live_name, record->stage_name, &options, err);
+}
+
+static void log_report(const struct job *job, const struct report *report)
+{
+    if (report->omissions == 0)
+        return;
+    const struct report_item *first = report->item_count > 0 ? &report->items[0] : NULL;
+    log_warning("restore has omissions server=%s backup=%s count=%" PRIu64 " first=%s %s",
+                job->record.server, job->record.backup, report->omissions,
+                first == NULL ? "" : report_kind_name(first->kind),
+                first == NULL ? "" : first->detail);
+}
+
+/* Fill the stage from the archive, and check what was read. */
+static int fill_stage(struct node *node, struct job *job, int archive_fd, struct stage *stage,
+                      struct error *err)
+{
+    struct expectation expectation;
+    if (find_expectation(node, job, &expectation, err) < 0)
+        return -1;
+    struct archive_read_options read_options = {
+        .flags = expectation.is_known ? ARCHIVE_WITH_DIGEST : 0,
+        .digest = expectation.digest.type,
+    };
+    struct source *source = archive_reader_open(archive_fd, &read_options, err);
+    if (source == NULL)
+        return -1;
+    struct copy_options options = {
+        .cancel = &job->cancel,
+        .progress = &job->progress,
+        .rate_bytes_per_s = node->config.write_limit_bytes_per_s,
+        .limit_entries = ENTRIES_MAX,
+    };
+    struct report report;
+    report_init(&report);
+    int result = copy_entries(source, stage_sink(stage), &options, &report, err);
+    if (result == 0 && expectation.is_known &&
+        !digest_equal(archive_reader_digest(source), &expectation.digest))
+        result = error_set(err, ERROR_CORRUPT, "the archive's %s is not what was recorded",
+                           digest_type_name(expectation.digest.type));
+    if (result == 0)
+        log_report(job, &report);
+    report_free(&report);
+    source_free(source);
+    return result;
+}
+
+/* The instant, with its identity journalled before it. */
+static int exchange(struct node *node, struct job *job, struct stage *stage, struct error *err)
+{
+    if (!job->truncates && stage_merge_live(stage, &job->cancel, err) < 0)
+        return -1;
+    if (cancel_is_set(&job->cancel))
+        return error_set(err, ERROR_CANCELLED, "the restore was cancelled");
+    job->record.phase = JOB_EXCHANGING;
+    stage_identity(stage, &job->record.stage_device, &job->record.stage_inode);
+    if (journal_set_phase(node->journal, &job->record, err) < 0)
+        return -1;
+    return stage_exchange(stage, err);
+}
+
+/* Either tree is in nobody's way any more: it is removed later, so that neither a report nor a stop waits for it. */
+static void put_loser_away(struct node *node, const struct job *job)
+{
+    struct error err = ERROR_INIT;
+    if (place_trash(&node->places, job->record.stage_parent, job->record.stage_name, &err) < 0)
+        log_error("cannot put away '%s/%s' reason=%s", job->record.stage_parent,
+                  job->record.stage_name, err.text);
+    sweeper_wake(node);
+}
+
+int restore_run(struct node *node, struct job *job, struct error *err)
+{
+    struct journal_job *record = &job->record;
+    event_restore_begins(node, job);
+    scope_fd int archive_fd =
+        place_open_archive(&node->places, record->server, record->backup, err);
+    if (archive_fd < 0)
+        return -1;
+    scope_buf struct buf parent = BUF_INIT;
+    scope_buf struct buf name = BUF_INIT;
+    if (place_find_server(&node->places, record->server, &parent, &name, err) < 0)
+        return -1;
+    scope_fd int parent_fd = directory_open(parent.data, err);
+    if (parent_fd < 0)
+        return -1;
+    scope_free char *stage_name = xasprintf(PLACE_STAGE_PREFIX "%s", record->backup);
+    set_text(&record->stage_parent, parent.data);
+    set_text(&record->live_name, name.data);
+    set_text(&record->stage_name, stage_name);
+
+    struct stage *stage = begin_stage(node, job, parent_fd, err);
+    if (stage == NULL)
+        return -1;
+    int result = fill_stage(node, job, archive_fd, stage, err);
+    if (result == 0)
+        result = exchange(node, job, stage, err);
+    stage_free(stage);
+    put_loser_away(node, job);
+    return result;
+}

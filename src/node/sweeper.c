@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sweeper: a thread that removes the trees that restores have left behind, in its own time, so
+ * that neither a report nor a start waits for a million files.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "node/node_internal.h"
+
+/* Child after child, so that a stop need not wait for the whole tree.  1: all gone; 0: told to stop. */
+static int remove_children(struct node *node, int tree_fd, struct error *err)
+{
+    int own_fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = own_fd < 0 ? NULL : fdopendir(own_fd);
+    if (directory == NULL)
+        return error_set_os(err, errno, "reading the tree");
+    int result = 1;
+    const struct dirent *entry;
+    while (result > 0 && (entry = readdir(directory)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (cancel_is_set(&node->cancel))
+            result = 0;
+        else if (beneath_remove_tree(tree_fd, entry->d_name, err) < 0)
+            result = -1;
+    }
+    closedir(directory);
+    return result;
+}
+
+static int remove_tree(struct node *node, const char *parent, const char *name, struct error *err)
+{
+    scope_fd int parent_fd = directory_open(parent, err);
+    if (parent_fd < 0)
+        return -1;
+    struct error reason = ERROR_INIT;
+    scope_fd int tree_fd =
+        beneath_open(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, &reason);
+    if (tree_fd >= 0) {
+        int result = remove_children(node, tree_fd, err);
+        if (result <= 0)
+            return result;
+    }
+    return beneath_remove_tree(parent_fd, name, err) < 0 ? -1 : 1;
+}
+
+/* Whether there may be more. */
+static bool remove_leftover(struct node *node)
+{
+    struct error err = ERROR_INIT;
+    scope_buf struct buf parent = BUF_INIT;
+    scope_buf struct buf name = BUF_INIT;
+    if (journal_next_leftover(node->journal, &parent, &name, &err) <= 0)
+        return false;
+    int result = remove_tree(node, parent.data, name.data, &err);
+    if (result == 0)
+        return false;
+    if (result < 0)
+        log_error("cannot remove '%s/%s' reason=%s", parent.data, name.data, err.text);
+    /* Removed or not: what cannot be removed now is looked for again at the next start. */
+    error_clear(&err);
+    return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0;
+}
+
+void *sweeper_run(void *argument)
+{
+    struct node *node = argument;
+    pthread_mutex_lock(&node->mutex);
+    while (!node->is_stopping) {
+        if (!node->has_leftovers) {
+            pthread_cond_wait(&node->has_changed, &node->mutex);
+            continue;
+        }
+        node->has_leftovers = false;
+        pthread_mutex_unlock(&node->mutex);
+        while (!cancel_is_set(&node->cancel) && remove_leftover(node))
+            continue;
+        pthread_mutex_lock(&node->mutex);
+    }
+    pthread_mutex_unlock(&node->mutex);
+    return NULL;
+}
+
+void sweeper_wake(struct node *node)
+{
+    pthread_mutex_lock(&node->mutex);
+    node->has_leftovers = true;
+    pthread_cond_broadcast(&node->has_changed);
+    pthread_mutex_unlock(&node->mutex);
+}
