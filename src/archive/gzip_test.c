@@ -84,6 +84,25 @@ static void what_compresses_is_compressed_and_the_rest_costs_nothing(void **stat
     free(member);
 }
 
+static void zero_tails_of_every_length_are_right(void **state)
+{
+    uint8_t bytes[3 * 4096];
+    uint8_t *member = xmalloc(MEMBER_MAX_BYTES);
+    struct member_packer *packer = member_packer_create(ARCHIVE_FAST);
+    for (size_t zeros = 0; zeros <= 4096; zeros++) {
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (uint8_t)(random_byte() | 1);
+        memset(bytes + 4096 - zeros, 0, zeros);
+        /* The last page joins the run, or begins one of its own. */
+        memset(bytes + 4096, 0, zeros % 2 == 0 ? 4096 : 0);
+        size_t length = member_pack(packer, bytes, sizeof(bytes), 0, member);
+        assert_inflates(member, length, bytes, sizeof(bytes));
+        assert_true(length <= sizeof(bytes) - (zeros < 64 ? 0 : zeros) + 100);
+    }
+    member_packer_free(packer);
+    free(member);
+}
+
 static int memory_file(struct slice bytes)
 {
     struct error err = ERROR_INIT;
@@ -190,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_gzip_within_their_bound),
         cmocka_unit_test(what_compresses_is_compressed_and_the_rest_costs_nothing),
+        cmocka_unit_test(zero_tails_of_every_length_are_right),
         cmocka_unit_test(members_of_others_are_read),
         cmocka_unit_test(a_wrong_header_checksum_is_noticed),
         cmocka_unit_test(every_boundary_of_the_input_is_survived),

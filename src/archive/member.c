@@ -5,9 +5,10 @@
  *     1f 8b 08 00  00000000  xfl ff | deflate blocks … | 03 00 | crc32 le | length le
  *
  * A game server's volume is for the most part compressed already (region files, jars, pictures),
- * in pages that stand next to pages that compress well.  So the block is cut into runs of pages
- * that look random, which become stored deflate blocks, and runs of others, which are compressed.
- * Every run ends at a byte boundary; the empty block (03 00) at the end is the final one.
+ * in pages that stand next to pages that compress well.  So the block is cut into runs: what looks
+ * random becomes stored deflate blocks; zeros, with which pages end, are one match repeated; the
+ * rest is compressed.  Every run ends at a byte boundary; the empty block (03 00) at the end is the
+ * final one.
  */
 #include "archive/member.h"
 
@@ -21,7 +22,9 @@
 enum {
     PAGE_BYTES = 4096,
     SAMPLE_BYTES = 256, /* four of these are looked at in a page, the last ends with it */
-    SAMPLES = 4,
+    SAMPLES_MAX = 4,
+    ZERO_TAIL_MIN_BYTES = 64, /* below, a block of its own costs more than it saves */
+    MATCH_MAX_BYTES = 258,
     STORED_MAX_BYTES = 65535, /* RFC 1951, section 3.2.4 */
     ZLIB_LEVEL = 9,
     ZLIB_MEMORY_LEVEL = 9,
@@ -73,19 +76,23 @@ static uint8_t *put_le32(uint8_t *out, uint32_t value)
 }
 
 /*
- * Whether a page looks like random bytes: the squares of the counts of each byte value among
- * n sampled bytes sum up to n + n²/256 on average for random bytes (standard deviation 1.8 % at
- * n = 1024); compressed data stays within a few per cent, and anything that deflate could shrink
- * noticeably is far above.
+ * Whether bytes look random: the squares of the counts of each byte value among n sampled bytes
+ * sum up to n + n²/256 on average for random bytes (standard deviation 1.8 % at n = 1024);
+ * compressed data stays within a few per cent, and anything that deflate could shrink noticeably
+ * is far above.
  */
-static bool looks_random(const uint8_t *page)
+static bool looks_random(const uint8_t *bytes, size_t length)
 {
+    size_t samples = length / SAMPLE_BYTES < SAMPLES_MAX ? length / SAMPLE_BYTES : SAMPLES_MAX;
+    if (samples == 0)
+        return false;
+    size_t stride = samples > 1 ? (length - SAMPLE_BYTES) / (samples - 1) : 0;
     uint16_t counts[2][256] = {0};
-    for (size_t sample = 0; sample < SAMPLES; sample++) {
-        const uint8_t *bytes = page + sample * (PAGE_BYTES - SAMPLE_BYTES) / (SAMPLES - 1);
+    for (size_t sample = 0; sample < samples; sample++) {
+        const uint8_t *at = bytes + sample * stride;
         for (size_t i = 0; i < SAMPLE_BYTES; i += 2) {
-            counts[0][bytes[i]]++;
-            counts[1][bytes[i + 1]]++;
+            counts[0][at[i]]++;
+            counts[1][at[i + 1]]++;
         }
     }
     uint32_t squares = 0;
@@ -93,9 +100,19 @@ static bool looks_random(const uint8_t *page)
         uint32_t count = (uint32_t)counts[0][i] + counts[1][i];
         squares += count * count;
     }
-    const uint32_t n = SAMPLES * SAMPLE_BYTES;
-    const uint32_t random_squares = n + n * n / 256;
+    uint32_t n = (uint32_t)samples * SAMPLE_BYTES;
+    uint32_t random_squares = n + n * n / 256;
     return squares < random_squares + random_squares / 8;
+}
+
+/* How many zeros a page ends with. */
+static size_t zero_tail(const uint8_t *page)
+{
+    size_t at = PAGE_BYTES;
+    uint64_t word;
+    while (at > 0 && (memcpy(&word, page + at - sizeof(word), sizeof(word)), word == 0))
+        at -= sizeof(word);
+    return PAGE_BYTES - at;
 }
 
 static uint8_t *store(const uint8_t *bytes, size_t length, uint8_t *out)
@@ -145,47 +162,150 @@ static uint8_t *compress_best(struct member_packer *packer, const uint8_t *bytes
     return zlib->next_out;
 }
 
-/* The end of the run that begins at `start`, and whether it looks random. */
-static size_t run_end(const uint8_t *bytes, size_t length, size_t start, size_t page_offset,
-                      bool *is_random)
+/* Bits as deflate has them, the lowest first (RFC 1951, section 3.1.1). */
+struct bits {
+    uint8_t *out;
+    uint64_t held;
+    unsigned count;
+};
+
+static void put_bits(struct bits *bits, uint64_t value, unsigned count)
 {
-    size_t end = start;
-    bool is_first = true;
-    while (end < length) {
-        /* Up to the next page; what is less than a page at either end has no say. */
-        size_t part = PAGE_BYTES - (end + PAGE_BYTES - page_offset) % PAGE_BYTES;
-        if (part > length - end)
-            part = length - end;
-        bool random = part == PAGE_BYTES && looks_random(bytes + end);
-        if (!is_first && random != *is_random)
-            break;
-        *is_random = random;
-        is_first = false;
-        end += part;
+    bits->held |= value << bits->count;
+    for (bits->count += count; bits->count >= 8; bits->count -= 8) {
+        *bits->out++ = bits->held & 0xff;
+        bits->held >>= 8;
     }
-    return end;
 }
 
+/* A Huffman code, whose first bit is its highest. */
+static void put_code(struct bits *bits, unsigned code, unsigned count)
+{
+    while (count-- > 0)
+        put_bits(bits, code >> count & 1, 1);
+}
+
+/* The match of `length` (3 to 258) bytes at distance 1, with the fixed codes (section 3.2.6). */
+static void put_match(struct bits *bits, size_t length)
+{
+    /* Lengths in eights from 3 on, with twice the steps after every four codes (section 3.2.5). */
+    unsigned code = 257;
+    unsigned extra = 0;
+    size_t start = 3;
+    while (length < MATCH_MAX_BYTES && length >= start + (1U << extra)) {
+        start += 1U << extra;
+        code++;
+        extra = code < 265 ? 0 : (code - 261) / 4;
+    }
+    if (length == MATCH_MAX_BYTES) {
+        code = 285;
+        extra = 0;
+        start = length;
+    }
+    if (code < 280)
+        put_code(bits, code - 256, 7);
+    else
+        put_code(bits, code - 280 + 0xc0, 8);
+    put_bits(bits, length - start, extra);
+    put_code(bits, 0, 5);
+}
+
+/* Zeros: a literal, and matches that repeat it; at least 4. */
+static uint8_t *put_zeros(size_t length, uint8_t *out)
+{
+    struct bits bits = {.out = out};
+    put_bits(&bits, 1 << 1, 3); /* not final, type 1 */
+    put_code(&bits, 0x30, 8);   /* the literal 0 */
+    size_t part;
+    for (size_t left = length - 1; left > 0; left -= part) {
+        part = left < MATCH_MAX_BYTES ? left : MATCH_MAX_BYTES;
+        if (left > part && left - part < 3)
+            part -= 3; /* a match has at least 3 */
+        put_match(&bits, part);
+    }
+    put_code(&bits, 0, 7); /* end of block */
+    put_bits(&bits, 0, 3); /* an empty stored block ends at a byte */
+    if (bits.count > 0)
+        put_bits(&bits, 0, 8 - bits.count);
+    return put_le16(put_le16(bits.out, 0), 0xffff);
+}
+
+enum run_kind {
+    RUN_OTHER,
+    RUN_RANDOM,
+    RUN_ZEROS,
+};
+
+/* The run that grows; it is packed when one of another kind begins. */
+struct run {
+    struct member_packer *packer;
+    const uint8_t *bytes;
+    size_t start;
+    size_t end;
+    enum run_kind kind;
+    uint8_t *out;
+};
+
+static void pack_run(struct run *run)
+{
+    const uint8_t *bytes = run->bytes + run->start;
+    size_t length = run->end - run->start;
+    if (length == 0)
+        return;
+    if (run->kind == RUN_RANDOM)
+        run->out = store(bytes, length, run->out);
+    else if (run->kind == RUN_ZEROS)
+        run->out = put_zeros(length, run->out);
+    else
+        run->out = compress_fast(run->packer, bytes, length, run->out);
+    run->start = run->end;
+}
+
+static void extend_run(struct run *run, enum run_kind kind, size_t length)
+{
+    if (length == 0)
+        return;
+    if (run->kind != kind)
+        pack_run(run);
+    run->kind = kind;
+    run->end += length;
+}
+
+static void add_page(struct run *run)
+{
+    const uint8_t *page = run->bytes + run->end;
+    size_t zeros = zero_tail(page);
+    if (zeros < ZERO_TAIL_MIN_BYTES)
+        zeros = 0;
+    size_t before = PAGE_BYTES - zeros;
+    if (before > 0 && !looks_random(page, before)) {
+        extend_run(run, RUN_OTHER, PAGE_BYTES);
+        return;
+    }
+    extend_run(run, RUN_RANDOM, before);
+    extend_run(run, RUN_ZEROS, zeros);
+}
+
+/* Page by page; what is less than a page at either end is compressed. */
 static uint8_t *pack_runs(struct member_packer *packer, const uint8_t *bytes, size_t length,
                           size_t page_offset, uint8_t *out)
 {
-    size_t end;
-    for (size_t start = 0; start < length; start = end) {
-        bool is_random = false;
-        end = run_end(bytes, length, start, page_offset, &is_random);
-        if (is_random)
-            out = store(bytes + start, end - start, out);
-        else
-            out = compress_fast(packer, bytes + start, end - start, out);
-    }
-    return out;
+    struct run run = {.packer = packer, .bytes = bytes, .kind = RUN_OTHER, .out = out};
+    extend_run(&run, RUN_OTHER, page_offset < length ? page_offset : length);
+    while (length - run.end >= PAGE_BYTES)
+        add_page(&run);
+    extend_run(&run, RUN_OTHER, length - run.end);
+    pack_run(&run);
+    return run.out;
 }
 
 /* zlib is slow, so that it pays to ask first; its window is worth more than cutting into runs. */
 static bool is_all_random(const uint8_t *bytes, size_t length, size_t page_offset)
 {
-    bool is_random = false;
-    return length > 0 && run_end(bytes, length, 0, page_offset, &is_random) == length && is_random;
+    size_t at = page_offset;
+    while (at + PAGE_BYTES <= length && looks_random(bytes + at, PAGE_BYTES))
+        at += PAGE_BYTES;
+    return at + PAGE_BYTES > length && at > page_offset;
 }
 
 size_t member_pack(struct member_packer *packer, const uint8_t *bytes, size_t length,
