@@ -22,7 +22,7 @@ FAILED_RESTORE = error("BackupFailedException", 400)
 LOCKED = error("BackupIsLockedException", 400, "This backup is locked and cannot be deleted.")
 BUSY = error("ConflictingServerStateException", 409, "Cannot create backup while another backup is in progress.")
 BEING_CREATED = error("ConflictingServerStateException", 409, "Cannot delete backup while it is being created.")
-INSTALLING = error("ConflictingServerStateException", 409)
+INSTALLING = error("ConflictingServerStateException", 409, "Cannot restore backup while server is installing.")
 NOT_FOUND = error("NotFoundHttpException", 404)
 
 # section and row, state of the backup, method, path, body, status, answer
@@ -110,7 +110,8 @@ def test_lock_toggles_and_unlock_does_not(server):
 def test_limit_reached_is_400(roost):
     server = roost.add_server(limit=1)
     server.backup()
-    check(server.create(accept=EXTENDED), 400, error("TooManyBackupsException", 400))
+    check(server.create(accept=EXTENDED), 400,
+          error("TooManyBackupsException", 400, "This server has reached its backup limit."))
 
 
 def test_insufficient_storage_is_507(small_disk):
@@ -164,6 +165,13 @@ def test_server_state_is_409_with_the_documents_code(server, status):
         check(server.client(EXTENDED).request(method, server.api + path), 409,
               error("ConflictingServerStateException", 409))
     server.set(status=None)
+
+
+def test_restore_while_installing_has_the_documents_text(server):
+    backup = server.backup()["uuid"]
+    server.set(status="installing")
+    check(server.client(EXTENDED).post(f"{server.api}/backups/{backup}/restore", json={"truncate": True}), 409,
+          INSTALLING)
 
 
 # ---- states and what they allow ----

@@ -396,8 +396,13 @@ class Installation:
         return json.loads(self.run(*args, "--json", **options).stdout)
 
     def init(self):
-        self.run("init", self.data, "--url", self.url)
+        self.run("init", "--data", self.data, "--port", self.port, "--url", self.url, "--config", self.config)
         self.configure({})
+        if self.apart:
+            # The panel knows its node under the node's own address.
+            self.run("node", "delete", "local")
+            (self.data / "node.token").unlink()
+            self.run("node", "add", "apart", "--url", self.node_url, "--token-file", self.data / "node.token")
 
     def configure(self, settings):
         """roost.yml as this installation and the test want it."""
@@ -520,7 +525,7 @@ class Installation:
         return user
 
     def add_key(self, name, *options):
-        return self.json("key", "add", name, *options)["key"]
+        return self.json("key", "create", "--user", name, *options)["key"]
 
     def once(self, name, *options):
         """The key of a user that is made at the first call."""
@@ -542,9 +547,7 @@ class Installation:
     def confined(self, key):
         """A fresh key of the same user that works from another address only."""
         user = self.value("SELECT user_id FROM api_keys WHERE identifier = ?", key[:16])
-        fresh = self.add_key(self.value("SELECT username FROM users WHERE id = ?", user))
-        self.sql("UPDATE api_keys SET allowed_ips = ? WHERE identifier = ?", '["10.1.2.3"]', fresh[:16])
-        return fresh
+        return self.add_key(self.value("SELECT username FROM users WHERE id = ?", user), "--allowed-ips", "10.1.2.3")
 
     def require_two_factor(self, is_required):
         self.sql("DELETE FROM settings WHERE key = 'settings::pterodactyl:auth:2fa_required'")
@@ -560,6 +563,11 @@ class Installation:
         self.run("server", "add", name, "--uuid", uuid, "--owner", owner, "--directory", directory,
                  "--backup-limit", limit, *options)
         return Server(self, uuid, directory, self.keys.get(owner) or self.key)
+
+    def attach(self, server, directory):
+        """Let the server live elsewhere."""
+        self.run("node", "attach", server.uuid, directory)
+        server.directory = Path(directory)
 
     def add_subuser(self, server, permissions):
         """The key of a new user that has these permissions."""

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A restore that fails leaves everything as it was, says so, and can be tried again."""
+import io
+import os
+import tarfile
+import threading
+
+import pytest
+
+from expect import check
+from harness import wait_until
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "one byte in the middle":
+        data[len(data) // 2] ^= 0x01
+    elif how == "one byte of the head":
+        data[3] ^= 0xFF
+    elif how == "one byte of the end":
+        data[-3] ^= 0xFF
+    elif how == "truncated":
+        del data[len(data) // 2:]
+    elif how == "the last byte missing":
+        del data[-1:]
+    elif how == "empty":
+        data = bytearray()
+    elif how == "something else":
+        data = bytearray(b"<?xml version='1.0'?><Error/>" * 50)
+    elif how == "something behind":
+        data += b"x" * 100
+    path.write_bytes(data)
+
+
+DAMAGE = ["one byte in the middle", "one byte of the head", "one byte of the end", "truncated", "the last byte missing",
+          "empty", "something else", "something behind"]
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_corrupt_archive_changes_nothing(server, how, truncate):
+    server.write({"noise": os.urandom(500_000)})
+    backup = server.backup()["uuid"]
+    server.write({"a.txt": b"newer", "later": b"later"})
+    before = server.tree()
+    damage(server.archive(backup), how)
+    check(server.restore(backup, truncate=truncate), 204)
+    assert server.tree() == before and server.beside() == []
+    assert server.status() is None
+    server.roost.wait_node_idle()
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_a_missing_archive_is_known_before_anything_is_touched(server, truncate):
+    backup = server.backup()["uuid"]
+    before = server.tree()
+    server.archive(backup).unlink()
+    answer = server.restore(backup, truncate=truncate)
+    assert answer.status_code == 404, answer.text
+    assert answer.json()["errors"][0]["code"] == "DaemonConnectionException"
+    assert server.tree() == before and server.status() is None
+
+
+def test_a_failed_restore_is_on_the_record(server):
+    backup = server.backup()["uuid"]
+    damage(server.archive(backup), "truncated")
+    server.restore(backup)
+    events = [row["event"] for row in server.roost.rows(
+        "SELECT event FROM activity_logs l JOIN activity_log_subjects s ON s.activity_log_id = l.id "
+        "WHERE s.subject_type = 'server' AND s.subject_id = ? ORDER BY l.id", server.id)]
+    assert events[-2:] == ["server:backup.restore", "server:backup.restore-failed"]
+
+
+def test_after_a_failed_restore_a_good_one_works(server):
+    backup, good = server.backup()["uuid"], server.backup()["uuid"]
+    before = server.tree()
+    damage(server.archive(backup), "truncated")
+    server.write({"a.txt": b"changed"})
+    server.restore(backup)
+    assert server.tree()["a.txt"] == b"changed"
+    server.restore(good)
+    assert server.tree() == before
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_the_servers_disk_limit_holds(server, truncate):
+    """As Wings counts: MiB of the server's own limit, 0 is none."""
+    server.write({"big": os.urandom(3 << 20)})
+    backup = server.backup()["uuid"]
+    (server.directory / "big").unlink()
+    before = server.tree()
+    server.set(disk=2)
+    server.roost.node_client().post(f"/api/servers/{server.uuid}/sync")
+    server.restore(backup, truncate=truncate)
+    assert server.tree() == before and server.beside() == [] and server.status() is None
+    server.set(disk=64)
+    server.roost.node_client().post(f"/api/servers/{server.uuid}/sync")
+    server.restore(backup, truncate=truncate)
+    assert "big" in server.tree()
+
+
+def test_the_directory_is_old_or_new_at_every_moment(server):
+    """Somebody reads while the restore goes on: both files are always of the same state."""
+    files = {f"f{number}": b"old" * 30000 for number in range(60)}
+    server.write(files)
+    backup = server.backup()["uuid"]
+    server.write({name: b"new" * 30000 for name in files})
+    mixed, stop = [], threading.Event()
+
+    def look():
+        while not stop.is_set():
+            try:
+                fd = os.open(server.directory, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                mixed.append("no directory")
+                continue
+            try:
+                states = set()
+                for name in ("f0", "f30", "f59"):
+                    file = os.open(name, os.O_RDONLY, dir_fd=fd)
+                    states.add(os.read(file, 3))
+                    os.close(file)
+                if len(states) != 1:
+                    mixed.append(states)
+            except FileNotFoundError:
+                pass  # the old tree is being taken down, after the exchange
+            finally:
+                os.close(fd)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(5):
+        server.restore(backup)
+        server.write({name: b"new" * 30000 for name in files})
+    stop.set()
+    watcher.join()
+    assert not mixed, mixed[:3]
+
+
+def test_truncate_false_keeps_what_others_wrote_and_replaces_types(server):
+    server.write({"file": b"file", "dir/x": b"x", "link": "a.txt"})
+    backup = server.backup()["uuid"]
+    for name in ("file", "link"):
+        (server.directory / name).unlink()
+    server.write({"file/now-a-directory": b"1", "link/too": b"2", "dir/y": b"y", "other/z": b"z"})
+    server.restore(backup, truncate=False)
+    tree = server.tree()
+    assert tree["file"] == b"file" and tree["link"] == "a.txt"
+    assert tree["dir/x"] == b"x" and tree["dir/y"] == b"y" and tree["other/z"] == b"z"
+
+
+def test_a_directory_that_is_gone_is_made_anew(server):
+    backup = server.backup()["uuid"]
+    before = server.tree()
+    aside = server.directory.with_name("aside")
+    server.directory.rename(aside)
+    server.restore(backup)
+    assert server.tree() == before
+
+
+def test_the_directory_keeps_its_own_mode_and_owner(server):
+    os.chmod(server.directory, 0o2770)
+    if os.geteuid() == 0:
+        os.chown(server.directory, 321, 654)
+    before = server.directory.stat()
+    server.restore(server.backup()["uuid"])
+    after = server.directory.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
+def test_restored_files_can_belong_to_the_directorys_owner(make):
+    roost = make({"node.restore_owner": "directory"})
+    server = roost.add_server()
+    os.chown(server.directory, 1000, 1001)
+    server.restore(server.backup()["uuid"])
+    st = (server.directory / "a.txt").stat()
+    assert (st.st_uid, st.st_gid) == (1000, 1001)
+    roost.stop()
+
+
+def test_no_second_restore_or_backup_runs_into_the_first(server):
+    server.write({f"f{n}": os.urandom(100_000) for n in range(100)})
+    backup = server.backup()["uuid"]
+    first = server.restore(backup, wait=False)
+    second = server.restore(backup, wait=False)
+    third = server.create()
+    assert first.status_code == 204 and {second.status_code, third.status_code} <= {204, 200, 409}
+    server.wait_restored()
+    server.roost.wait_node_idle()
+    assert server.beside() == []
+
+
+# ---- hostile archives ----
+
+def tar_bytes(*members):
+    """A gzipped tar of (name, type, link or content); made by hand, so that nothing is cleaned up."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, value in members:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+                info.linkname = value
+                archive.addfile(info)
+            elif kind == tarfile.REGTYPE:
+                info.size = len(value)
+                archive.addfile(info, io.BytesIO(value))
+            else:
+                if kind in (tarfile.CHRTYPE, tarfile.BLKTYPE):
+                    info.devmajor, info.devminor = 1, 3
+                archive.addfile(info)
+    return out.getvalue()
+
+
+REG, SYM, LNK, DIR = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+HOSTILE = [
+    ("dots", [("../escaped", REG, b"x")]),
+    ("dots inside", [("a/../../escaped", REG, b"x")]),
+    ("absolute", [("/escaped", REG, b"x")]),
+    ("through a link", [("l", SYM, "OUTSIDE"), ("l/escaped", REG, b"x")]),
+    ("through a relative link", [("l", SYM, "../.."), ("l/escaped", REG, b"x")]),
+    ("through two links", [("a", SYM, "OUTSIDE"), ("b", SYM, "a"), ("b/escaped", REG, b"x")]),
+    ("over a link", [("l", SYM, "OUTSIDE/victim"), ("l", REG, b"x")]),
+    ("hard link to the host", [("h", LNK, "OUTSIDE/victim"), ("h", REG, b"x")]),
+    ("hard link with dots", [("h", LNK, "../../../OUTSIDE/victim")]),
+    ("hard link through a link", [("l", SYM, "OUTSIDE"), ("h", LNK, "l/victim"), ("h", REG, b"x")]),
+    ("directory over a link", [("l", SYM, "OUTSIDE"), ("l", DIR, None), ("l/escaped", REG, b"x")]),
+    ("devices", [("null", tarfile.CHRTYPE, None), ("disk", tarfile.BLKTYPE, None), ("pipe", tarfile.FIFOTYPE, None)]),
+    ("deep", [("/".join(["d"] * 3000) + "/f", REG, b"x")]),
+    ("long name", [("n" * 5000, REG, b"x")]),
+    ("nul", [("a\0b", REG, b"x")]),
+    ("empty name", [("", REG, b"x")]),
+    ("stage name", [(".roost-stage-x/../../escaped", REG, b"x")]),
+    ("link over the root", [(".", SYM, "OUTSIDE"), ("escaped", REG, b"x")]),
+    ("file over the root", [(".", REG, b"x")]),
+]
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("name,members", HOSTILE, ids=[h[0] for h in HOSTILE])
+def test_a_hostile_archive_stays_inside(server, tmp_path, name, members, truncate):
+    """Put on disk with a digest that is right: the archive itself must not be trusted."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"victim")
+    backup = server.backup()["uuid"]
+    put_archive(server, backup, tar_bytes(*[(n, k, v.replace("OUTSIDE", str(outside)) if isinstance(v, str) else v)
+                                            for n, k, v in members]))
+    before = server.tree()
+    around = sorted(os.listdir(server.directory.parent))
+    server.restore(backup, truncate=truncate)
+    server.roost.wait_node_idle()
+    assert os.listdir(outside) == ["victim"] and (outside / "victim").read_bytes() == b"victim"
+    assert (outside / "victim").stat().st_nlink == 1
+    assert sorted(os.listdir(server.directory.parent)) == around
+    assert not any((server.directory.parent / x).exists() for x in ("escaped", "../escaped"))
+    after = server.tree()
+    assert server.directory.is_dir() and not server.directory.is_symlink()
+    if after != before:
+        for path in server.directory.rglob("*"):
+            mode = path.lstat().st_mode
+            assert os.path.stat.S_ISREG(mode) or os.path.stat.S_ISDIR(mode) or os.path.stat.S_ISLNK(mode)
+
+
+def put_archive(server, backup, data):
+    """Another archive under the backup's name, with everybody's digest of it right."""
+    import hashlib
+    server.archive(backup).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    server.roost.sql("UPDATE backups SET checksum = ?, bytes = ? WHERE uuid = ?", f"sha256:{digest}", len(data), backup)
+    server.roost.sql("UPDATE archives SET checksum = ?, size_bytes = ? WHERE backup = ?", digest, len(data), backup,
+                     path=server.roost.journal)
+
+
+def bomb(gigabytes):
+    """Zeros beyond measure in a small file."""
+    import gzip
+    out = io.BytesIO()
+    head = tarfile.TarInfo("zeros")
+    head.size = gigabytes << 30
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as packed:
+        packed.write(head.tobuf(tarfile.GNU_FORMAT))
+    block = gzip.compress(b"\0" * (64 << 20), 9)
+    return out.getvalue() + block * (gigabytes * 16)
+
+
+@pytest.mark.slow
+def test_a_bomb_meets_the_disk_limit(server):
+    backup = server.backup()["uuid"]
+    put_archive(server, backup, bomb(3))
+    before = server.tree()
+    server.set(disk=50)
+    server.roost.node_client().post(f"/api/servers/{server.uuid}/sync")
+    peak = server.roost.program.memory_kib()
+    server.restore(backup)
+    assert server.tree() == before and server.beside() == []
+    assert server.roost.program.memory_kib() - peak < 32 * 1024
+
+
+def test_a_cancelled_job_leaves_nothing(server):
+    """Deleting while it is made is refused; deleting all on the node cancels."""
+    server.write({f"f{n}": os.urandom(1_000_000) for n in range(60)})
+    backup = server.create().json()["attributes"]["uuid"]
+    server.roost.node_client().delete(f"/api/servers/{server.uuid}/deleteAllBackups")
+    wait_until("the job to end", lambda: not server.roost.node_rows("jobs"))
+    server.roost.wait_node_idle()
+    names = server.stored()
+    assert names in ([], [f"{backup}.tar.gz"])
+    if server.view(backup)["completed_at"] and not server.view(backup)["is_successful"]:
+        assert names == []
