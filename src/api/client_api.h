@@ -55,6 +55,10 @@ const struct client_operation_form *client_operation_form(enum client_operation 
  */
 int client_api_read_body(const struct http_request *request, json_t **body, struct error *err);
 
+/* The same of bytes; `content_type` may be NULL. */
+int client_api_parse_body(const char *content_type, struct slice bytes, json_t **body,
+                          struct error *err);
+
 enum {
     CLIENT_NAME_MAX_CHARACTERS = 191,
     CLIENT_IGNORED_MAX_BYTES = 32 * 1024,
@@ -82,6 +86,10 @@ struct client_page {
     int64_t page, per_page;
 };
 void client_api_read_page(const struct http_request *request, struct client_page *page);
+
+/* The same of the parameters' texts; each may be NULL. */
+void client_api_parse_page(const char *page_text, const char *per_page_text,
+                           struct client_page *page);
 
 /* A backup on the wire; strings are borrowed. */
 struct client_backup {

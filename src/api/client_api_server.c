@@ -78,23 +78,28 @@ static int read_json(struct slice text, json_t **body, struct error *err)
     return 0;
 }
 
-int client_api_read_body(const struct http_request *request, json_t **body, struct error *err)
+int client_api_parse_body(const char *content_type, struct slice bytes, json_t **body,
+                          struct error *err)
 {
     *body = NULL;
-    if (request->body.length == 0)
+    if (bytes.length == 0)
         return 0;
-    switch (type_of(http_header(request, "Content-Type"))) {
+    /* curl -d says "form", whatever it sends. */
+    bool looks_like_json = *(const char *)bytes.data == '{';
+    switch (type_of(content_type)) {
     case BODY_JSON:
-        return read_json(request->body, body, err);
+        return read_json(bytes, body, err);
     case BODY_FORM:
-        /* curl -d says "form", whatever it sends. */
-        if (*(const char *)request->body.data == '{')
-            return read_json(request->body, body, err);
-        return read_form(request->body, body, err);
+        return looks_like_json ? read_json(bytes, body, err) : read_form(bytes, body, err);
     case BODY_OTHER:
         break;
     }
-    return *(const char *)request->body.data == '{' ? read_json(request->body, body, err) : 0;
+    return looks_like_json ? read_json(bytes, body, err) : 0;
+}
+
+int client_api_read_body(const struct http_request *request, json_t **body, struct error *err)
+{
+    return client_api_parse_body(http_header(request, "Content-Type"), request->body, body, err);
 }
 
 /* ---- fields ---- */
@@ -279,8 +284,14 @@ static int64_t read_positive(const char *text, int64_t fallback, int64_t max)
     return text_to_u64(text, 1, (uint64_t)max, &value) ? (int64_t)value : max;
 }
 
+void client_api_parse_page(const char *page_text, const char *per_page_text,
+                           struct client_page *page)
+{
+    page->page = read_positive(page_text, 1, PAGE_NUMBER_MAX);
+    page->per_page = read_positive(per_page_text, PAGE_DEFAULT, PAGE_MAX);
+}
+
 void client_api_read_page(const struct http_request *request, struct client_page *page)
 {
-    page->page = read_positive(http_query(request, "page"), 1, PAGE_NUMBER_MAX);
-    page->per_page = read_positive(http_query(request, "per_page"), PAGE_DEFAULT, PAGE_MAX);
+    client_api_parse_page(http_query(request, "page"), http_query(request, "per_page"), page);
 }
