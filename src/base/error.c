@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void vset(struct error *err, enum error_code code, int os_errno, const char *format,
-                 va_list args)
+__attribute__((format(printf, 4, 0))) static void
+vset(struct error *err, enum error_code code, int os_errno, const char *format, va_list args)
 {
     assert(err != NULL && err->code == ERROR_NONE && code != ERROR_NONE);
     err->code = code;
