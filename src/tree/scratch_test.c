@@ -163,6 +163,11 @@ void list_source(struct source *source, struct buf *out)
     entry_free(&entry);
 }
 
+void without(const char *need)
+{
+    print_message("# not run: this test needs %s\n", need);
+}
+
 const struct report_item *find_item(const struct report *report, const char *path)
 {
     for (size_t i = 0; i < report->item_count; i++)

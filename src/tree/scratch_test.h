@@ -36,6 +36,9 @@ void read_text(int dir_fd, const char *path, struct buf *out);
 /* Path and type of every entry that a source gives, " f:a d:b l:c h:d". */
 void list_source(struct source *source, struct buf *out);
 
+/* Say that a test cannot run here (cmocka's skip() counts as a failure in TAP). */
+void without(const char *need);
+
 /* The item of the report that names this path, or NULL. */
 const struct report_item *find_item(const struct report *report, const char *path);
 
