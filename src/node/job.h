@@ -19,6 +19,7 @@ struct job {
 
     struct cancel cancel;
     _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
+    _Atomic(bool) is_settled; /* its end is recorded, or about to be: it is in nobody's way */
     struct progress progress;
 
     /* The queue's, under its mutex. */

@@ -21,7 +21,7 @@ struct ending {
     struct buf capture;
 };
 
-static void record_end(struct node *node, const struct job *job, const struct ending *ending)
+static void record_end(struct node *node, struct job *job, const struct ending *ending)
 {
     const struct journal_report *report = &ending->report;
     bool has_archive = report->kind == JOB_BACKUP && report->is_successful;
@@ -29,9 +29,12 @@ static void record_end(struct node *node, const struct job *job, const struct en
         if (atomic_load(&job->is_dropped))
             return;
         struct error err = ERROR_INIT;
+        /* Before the report can reach the panel: its next order may come within the same millisecond. */
+        atomic_store(&job->is_settled, true);
         if (journal_end_job(node->journal, job->record.id, report,
                             has_archive ? &ending->archive : NULL, ending->capture.data, &err) == 0)
             break;
+        atomic_store(&job->is_settled, false);
         log_error("journal fails backup=%s reason=%s", report->backup, err.text);
         if (queue_is_stopping(node->queue))
             return; /* the next start does the job again, or finds what is live */

@@ -16,8 +16,10 @@
 #include "node/journal_internal.h"
 #include "node/node.h"
 
+/* Ids are never used again: whoever removes a report that was delivered must not meet a newer one. */
 static const char *const create_tables[] = {
-    "CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, phase TEXT NOT NULL,"
+    "CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, phase TEXT NOT "
+    "NULL,"
     " server TEXT NOT NULL, backup TEXT NOT NULL, created_at_us INTEGER NOT NULL,"
     " request TEXT NOT NULL, stage_parent TEXT, live_name TEXT, stage_name TEXT,"
     " stage_device INTEGER, stage_inode INTEGER, UNIQUE (kind, server, backup))",
@@ -25,7 +27,8 @@ static const char *const create_tables[] = {
     " checksum_type TEXT NOT NULL, checksum TEXT NOT NULL, size_bytes INTEGER NOT NULL,"
     " created_at_us INTEGER NOT NULL, is_orphan INTEGER NOT NULL DEFAULT 0, capture TEXT)",
     "CREATE INDEX archives_server ON archives (server)",
-    "CREATE TABLE outbox (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, server TEXT NOT NULL,"
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, server TEXT "
+    "NOT NULL,"
     " backup TEXT NOT NULL, is_successful INTEGER NOT NULL, checksum_type TEXT NOT NULL,"
     " checksum TEXT NOT NULL, size_bytes INTEGER NOT NULL, error TEXT NOT NULL,"
     " refused_since_us INTEGER NOT NULL DEFAULT 0, next_at_us INTEGER NOT NULL DEFAULT 0,"

@@ -198,6 +198,20 @@ static void a_new_try_withdraws_the_old_report(void **context)
     assert_int_equal(journal_next_report(state->journal, 1, &report, &err), 0);
 }
 
+static void removing_a_delivered_report_spares_a_newer_one(void **context)
+{
+    struct state *state = *context;
+    struct error err = ERROR_INIT;
+    struct journal_job job = add_job(state, JOB_BACKUP, BACKUP);
+    struct journal_report report = report_of(&job, true);
+    must(journal_end_job(state->journal, job.id, &report, NULL, NULL, &err), &err);
+    struct journal_report delivered, newer;
+    assert_int_equal(journal_next_report(state->journal, 1, &delivered, &err), 1);
+    must(journal_add_report(state->journal, &report, &err), &err);
+    must(journal_remove_report(state->journal, delivered.id, &err), &err);
+    assert_int_equal(journal_next_report(state->journal, 1, &newer, &err), 1);
+}
+
 static void a_delayed_report_is_not_due_until_a_restart(void **context)
 {
     struct state *state = *context;
@@ -345,6 +359,7 @@ int main(void)
         TEST(the_stage_of_a_restore_is_remembered),
         TEST(the_end_of_a_job_leaves_archive_and_report),
         TEST(a_new_try_withdraws_the_old_report),
+        TEST(removing_a_delivered_report_spares_a_newer_one),
         TEST(a_delayed_report_is_not_due_until_a_restart),
         TEST(an_abandoned_report_leaves_an_orphan),
         TEST(forgetting_one_backup_keeps_the_others),

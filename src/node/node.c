@@ -24,14 +24,14 @@ static void node_free(struct node *node)
         pthread_cond_broadcast(&node->has_changed);
         pthread_mutex_unlock(&node->mutex);
     }
-    remote_api_stop(node->remote);
+    outbox_stop(node->outbox);
     http_router_free(node->router);
     queue_stop(node->queue);
     if (node->has_threads) {
         pthread_join(node->keeper, NULL);
         pthread_join(node->sweeper, NULL);
     }
-    outbox_stop(node->outbox);
+    outbox_free(node->outbox);
     hub_free(node->hub);
     servers_free(node->servers);
     remote_api_free(node->remote);

@@ -14,6 +14,7 @@
 enum {
     PAUSE_MIN_MS = 1000,
     PAUSE_MAX_MS = 60 * 1000,
+    STOP_GRACE_MS = 2000,
 };
 #define SECOND_US INT64_C(1000000)
 #define NOT_FOUND_FOR_US (15 * 60 * SECOND_US)
@@ -26,7 +27,7 @@ struct outbox {
     void *context;
     pthread_mutex_t mutex;
     pthread_cond_t has_changed;
-    bool is_connected, is_awake, is_stopping;
+    bool is_connected, is_awake, is_stopping, has_ended;
     int64_t pause_ms; /* 0: the panel answers */
     pthread_t thread;
 };
@@ -187,6 +188,10 @@ static void *outbox_run(void *argument)
                 break;
         }
     } while (sleep_until_due(outbox));
+    pthread_mutex_lock(&outbox->mutex);
+    outbox->has_ended = true;
+    pthread_cond_broadcast(&outbox->has_changed);
+    pthread_mutex_unlock(&outbox->mutex);
     return NULL;
 }
 
@@ -225,11 +230,21 @@ void outbox_stop(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
+    int64_t deadline_us = time_monotonic_us() + STOP_GRACE_MS * INT64_C(1000);
     pthread_mutex_lock(&outbox->mutex);
     outbox->is_stopping = true;
     pthread_cond_broadcast(&outbox->has_changed);
+    while (!outbox->has_ended && time_monotonic_us() < deadline_us)
+        thread_wait(&outbox->has_changed, &outbox->mutex, STOP_GRACE_MS);
     pthread_mutex_unlock(&outbox->mutex);
+    remote_api_stop(outbox->remote);
     pthread_join(outbox->thread, NULL);
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
     pthread_cond_destroy(&outbox->has_changed);
     pthread_mutex_destroy(&outbox->mutex);
     free(outbox);

@@ -27,7 +27,13 @@ void outbox_connect(struct outbox *outbox);
 
 /* There is a new report. */
 void outbox_wake(struct outbox *outbox);
+
+/*
+ * Ends the thread.  A report on its way gets a moment for its answer, so that it need not be sent
+ * again; then every call to the panel is ended (remote_api_stop).
+ */
 void outbox_stop(struct outbox *outbox);
+void outbox_free(struct outbox *outbox); /* after outbox_stop */
 
 /* What to do after a failed attempt: a decision, kept apart for its test. */
 enum outbox_verdict {

@@ -113,18 +113,24 @@ void queue_add(struct queue *queue, struct job *job)
     pthread_mutex_unlock(&queue->mutex);
 }
 
-static bool has_locked(const struct queue *queue, const struct queue_filter *filter)
+enum wanted {
+    UNSETTLED,
+    ALL,
+};
+
+static const struct job *find_locked(const struct queue *queue, const struct queue_filter *filter,
+                                     enum wanted wanted)
 {
     for (const struct job *job = queue->first; job != NULL; job = job->next)
-        if (matches(job, filter))
-            return true;
-    return false;
+        if (matches(job, filter) && (wanted == ALL || !atomic_load(&job->is_settled)))
+            return job;
+    return NULL;
 }
 
 bool queue_has(struct queue *queue, struct queue_filter filter)
 {
     pthread_mutex_lock(&queue->mutex);
-    bool has = has_locked(queue, &filter);
+    bool has = find_locked(queue, &filter, UNSETTLED) != NULL;
     pthread_mutex_unlock(&queue->mutex);
     return has;
 }
@@ -161,7 +167,7 @@ bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned t
     int64_t deadline_us = time_monotonic_us() + (int64_t)timeout_ms * 1000;
     pthread_mutex_lock(&queue->mutex);
     bool is_there;
-    while ((is_there = has_locked(queue, &filter))) {
+    while ((is_there = find_locked(queue, &filter, ALL) != NULL)) {
         int64_t left_ms = (deadline_us - time_monotonic_us()) / 1000;
         if (left_ms <= 0)
             break;

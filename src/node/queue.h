@@ -27,6 +27,7 @@ struct queue_filter {
     const char *server;
     const char *backup;
 };
+/* Whether there is such a job that is not settled yet. */
 bool queue_has(struct queue *queue, struct queue_filter filter);
 
 /* Calls `visit` for each job, oldest first, with the queue locked: short, and no call back into it. */
@@ -35,7 +36,7 @@ void queue_each(struct queue *queue, void (*visit)(struct job *job, void *contex
 /* Drops jobs: those that wait are gone at once, those that run are told to stop.  Nothing is reported. */
 void queue_drop(struct queue *queue, struct queue_filter filter);
 
-/* False where such a job is still there after `timeout_ms`. */
+/* False where such a job, settled or not, is still there after `timeout_ms`. */
 bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned timeout_ms);
 
 bool queue_is_stopping(struct queue *queue);
