@@ -259,6 +259,7 @@ static void read_head(struct flight *flight)
     copy_header(flight->curl, "Content-Type", answer->content_type, sizeof(answer->content_type));
     copy_header(flight->curl, "X-Request-Id", answer->request_id, sizeof(answer->request_id));
     copy_header(flight->curl, "ETag", answer->etag, sizeof(answer->etag));
+    copy_header(flight->curl, "Date", answer->date, sizeof(answer->date));
     char retry_after[16] = "";
     uint64_t seconds = 0;
     copy_header(flight->curl, "Retry-After", retry_after, sizeof(retry_after));

@@ -47,6 +47,7 @@ struct http_answer {
     char content_type[128];
     char request_id[64]; /* X-Request-Id, or "" */
     char etag[80];
+    char date[40];          /* Date, or "" */
     int64_t content_length; /* -1: not said */
     unsigned retry_after_s; /* 0: not said */
 };

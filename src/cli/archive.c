@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `roost archive`: archives on their own, without any panel: the table, and the verbs that only look. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cli/archive_verbs.h"
+#include "cli/console.h"
+#include "cli/meter.h"
+#include "cli/stop.h"
+#include "snapshot/copy.h"
+
+int checksum_parse(const char *text, struct digest *digest, struct error *err)
+{
+    const char *colon = strchr(text, ':');
+    scope_free char *type = xstrndup(text, colon == NULL ? 0 : (size_t)(colon - text));
+    if (colon == NULL || !digest_type_parse(type, &digest->type) ||
+        !digest_parse(digest->type, colon + 1, digest))
+        return error_set(
+            err, ERROR_INVALID,
+            "a checksum is 'sha256:' and 64 hexadecimal digits (or 'sha1:' and 40), not "
+            "'%.100s'",
+            text);
+    return 0;
+}
+
+void checksum_add(struct buf *out, const struct digest *digest)
+{
+    char hex[DIGEST_HEX_BYTES];
+    digest_hex(digest, hex);
+    buf_printf(out, "%s:%s", digest_type_name(digest->type), hex);
+}
+
+int archive_input_open(const struct invocation *invocation, struct archive_input *input,
+                       struct error *err)
+{
+    const char *path = argument_at(invocation, 0);
+    const char *checksum = option_text(invocation, "checksum");
+    struct archive_read_options options = {.flags = ARCHIVE_WITH_DIGEST};
+    struct stat status;
+    if (checksum != NULL) {
+        if (checksum_parse(checksum, &input->wanted, err) < 0)
+            return -1;
+        input->has_wanted = true;
+        options.digest = input->wanted.type;
+    }
+    input->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (input->fd < 0 || fstat(input->fd, &status) < 0)
+        return error_set_os(err, errno, "opening '%s'", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, ERROR_INVALID, "'%s' is not a file", path);
+    input->size_bytes = (uint64_t)status.st_size;
+    input->source = archive_reader_open(input->fd, &options, err);
+    return input->source == NULL ? -1 : 0;
+}
+
+void archive_input_close(struct archive_input *input)
+{
+    source_free(input->source);
+    if (input->fd >= 0)
+        close(input->fd);
+}
+#define scope_input __attribute__((cleanup(archive_input_close)))
+
+int archive_input_check(const struct archive_input *input, struct error *err)
+{
+    if (!input->has_wanted || digest_equal(&input->wanted, archive_reader_digest(input->source)))
+        return 0;
+    scope_buf struct buf found = BUF_INIT;
+    checksum_add(&found, archive_reader_digest(input->source));
+    return error_set(err, ERROR_CORRUPT, "the archive's digest is another: %s", found.data);
+}
+
+void archive_input_look(void *context, uint64_t *done_bytes, uint64_t *total_bytes)
+{
+    const struct archive_input *input = context;
+    *done_bytes = archive_reader_position(input->source);
+    *total_bytes = input->size_bytes;
+}
+
+int archive_complain(const struct report *report)
+{
+    uint64_t altered = 0;
+    for (size_t i = 0; i < report->item_count; i++) {
+        const struct report_item *item = &report->items[i];
+        altered += item->kind == REPORT_ALTERED;
+        complain("%s: %s%s%s", report_kind_name(item->kind), *item->path == '\0' ? "." : item->path,
+                 *item->detail == '\0' ? "" : ": ", item->detail);
+    }
+    if (report->omissions > report->item_count)
+        complain("and %" PRIu64 " more", report->omissions - report->item_count);
+    return report->omissions > altered ? EXIT_OMISSIONS : EXIT_DONE;
+}
+
+/* ---- list ---- */
+
+static char type_letter(enum entry_type type)
+{
+    static const char letters[] = {
+        [ENTRY_FILE] = '-', [ENTRY_DIRECTORY] = 'd', [ENTRY_SYMLINK] = 'l', [ENTRY_HARDLINK] = 'h'};
+    return letters[type];
+}
+
+static void add_mode(struct buf *out, const struct entry *entry)
+{
+    static const char letters[] = "rwxrwxrwx";
+    buf_add_char(out, type_letter(entry->type));
+    for (int i = 0; i < 9; i++)
+        buf_add_char(out, entry->mode & (0400u >> i) ? letters[i] : '-');
+}
+
+static void print_long(const struct entry *entry)
+{
+    scope_buf struct buf line = BUF_INIT;
+    char when[TIME_TEXT_BYTES];
+    /* Years beyond 9999 only show as the last second that the text can hold. */
+    int64_t seconds = entry->mtime_s;
+    int64_t bounded = seconds < 0                       ? 0
+                      : seconds > INT64_C(253402300799) ? INT64_C(253402300799)
+                                                        : seconds;
+    time_format_sql(bounded * 1000000, when);
+    add_mode(&line, entry);
+    buf_printf(&line, " %u/%u %12" PRIu64 " %s ", entry->uid, entry->gid, entry->size_bytes, when);
+    shown_add(&line, entry->path.length == 0 ? slice_str(".") : buf_slice(&entry->path));
+    if (entry->type == ENTRY_SYMLINK || entry->type == ENTRY_HARDLINK) {
+        buf_add_str(&line, entry->type == ENTRY_SYMLINK ? " -> " : " link to ");
+        shown_add(&line, buf_slice(&entry->link));
+    }
+    print_text(&line);
+}
+
+/* A line of JSON an entry, so that a reader need not hold all of it; bytes that are no UTF-8 come in base64 too. */
+static void print_entry_json(const struct entry *entry)
+{
+    static const char *const types[] = {[ENTRY_FILE] = "file",
+                                        [ENTRY_DIRECTORY] = "directory",
+                                        [ENTRY_SYMLINK] = "symlink",
+                                        [ENTRY_HARDLINK] = "hardlink"};
+    scope_buf struct buf json = BUF_INIT;
+    struct json_writer w = json_writer_to(&json);
+    json_begin_object(&w);
+    json_key(&w, "path");
+    json_put_string_slice(&w, buf_slice(&entry->path));
+    if (!utf8_is_valid(buf_slice(&entry->path))) {
+        scope_buf struct buf encoded = BUF_INIT;
+        base64_add(&encoded, buf_slice(&entry->path));
+        json_field_string(&w, "path_base64", encoded.data);
+    }
+    json_field_string(&w, "type", types[entry->type]);
+    json_field_int(&w, "mode", (int64_t)entry->mode);
+    json_field_int(&w, "uid", entry->uid);
+    json_field_int(&w, "gid", entry->gid);
+    json_field_int(&w, "mtime", entry->mtime_s);
+    json_field_uint(&w, "size", entry->size_bytes);
+    if (entry->link.length > 0) {
+        json_key(&w, "link");
+        json_put_string_slice(&w, buf_slice(&entry->link));
+    }
+    json_end_object(&w);
+    print_text(&json);
+}
+
+static void print_entry(const struct invocation *invocation, const struct entry *entry)
+{
+    scope_buf struct buf line = BUF_INIT;
+    if (option_is_given(invocation, "json")) {
+        print_entry_json(entry);
+    } else if (option_is_given(invocation, "long")) {
+        print_long(entry);
+    } else {
+        shown_add(&line, entry->path.length == 0 ? slice_str(".") : buf_slice(&entry->path));
+        if (entry->type == ENTRY_DIRECTORY)
+            buf_add_char(&line, '/');
+        print_text(&line);
+    }
+}
+
+int archive_list(const struct invocation *invocation, struct error *err)
+{
+    scope_input struct archive_input input = {.fd = -1};
+    struct report report;
+    struct entry entry;
+    int more;
+    if (archive_input_open(invocation, &input, err) < 0)
+        return -1;
+    report_init(&report);
+    entry_init(&entry);
+    input.source->report = &report;
+    while ((more = source_next(input.source, &entry, err)) > 0)
+        print_entry(invocation, &entry);
+    int result = more < 0 ? -1 : archive_input_check(&input, err);
+    if (result < 0)
+        error_wrap(err, "reading '%s'", argument_at(invocation, 0));
+    else
+        archive_complain(&report);
+    entry_free(&entry);
+    report_free(&report);
+    return result;
+}
+
+/* ---- verify ---- */
+
+static void print_verdict(const struct invocation *invocation, const struct archive_input *input,
+                          const struct report *report)
+{
+    scope_buf struct buf checksum = BUF_INIT;
+    checksum_add(&checksum, archive_reader_digest(input->source));
+    if (option_is_given(invocation, "json")) {
+        scope_buf struct buf json = BUF_INIT;
+        struct json_writer w = json_writer_to(&json);
+        json_begin_object(&w);
+        json_field_string(&w, "checksum", checksum.data);
+        json_field_uint(&w, "bytes", input->size_bytes);
+        json_key(&w, "report");
+        report_write_json(report, &w, REPORT_ITEMS_MAX);
+        json_end_object(&w);
+        print_text(&json);
+        return;
+    }
+    say("%s  %s", checksum.data, argument_at(invocation, 0));
+    say("good: %" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " links, %" PRIu64
+        " bytes of content",
+        report->files, report->directories, report->symlinks + report->hardlinks,
+        report->content_bytes);
+}
+
+int archive_verify(const struct invocation *invocation, struct error *err)
+{
+    scope_input struct archive_input input = {.fd = -1};
+    struct report report;
+    if (archive_input_open(invocation, &input, err) < 0)
+        return -1;
+    report_init(&report);
+    struct sink *nowhere = null_sink_create();
+    struct copy_options options = {.cancel = stop_on_signal()};
+    struct meter *meter = meter_start("verifying", archive_input_look, &input);
+    int result = copy_entries(input.source, nowhere, &options, &report, err);
+    if (result == 0)
+        result = archive_input_check(&input, err);
+    meter_stop(meter);
+    if (result < 0) {
+        error_wrap(err, "verifying '%s'", argument_at(invocation, 0));
+    } else {
+        print_verdict(invocation, &input, &report);
+        archive_complain(&report);
+    }
+    sink_free(nowhere);
+    report_free(&report);
+    return result;
+}
+
+/* ---- the table ---- */
+
+#define OPTION_CHECKSUM                                                                            \
+    {                                                                                              \
+        "checksum", 0, "TYPE:HEX", "what the archive's digest must be, such as 'sha256:…'"       \
+    }
+
+static const struct command list = {
+    .name = "list",
+    .arguments = "FILE",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "list what is in an archive",
+    .options = (const struct option[]){{"long", 'l', NULL, "with modes, owners, sizes and times"},
+                                       OPTION_CHECKSUM,
+                                       {"json", 0, NULL, "print a line of JSON for each entry"},
+                                       OPTION_END},
+    .run = archive_list,
+};
+
+static const struct command extract = {
+    .name = "extract",
+    .arguments = "FILE",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "extract an archive into a new or empty directory",
+    .details = "The directory appears whole, or not at all. Exits with 3 where something was left\n"
+               "out, and names it. Nothing in an archive can reach outside the directory.",
+    .options = (const struct option[]){{"directory", 'C', "DIR", "where to; new or empty"},
+                                       {"keep-set-id", 0, NULL, "keep set-id bits"},
+                                       OPTION_CHECKSUM,
+                                       OPTION_END},
+    .run = archive_extract,
+};
+
+static const struct command verify = {
+    .name = "verify",
+    .arguments = "FILE",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "read all of an archive and print its digest",
+    .options = (const struct option[]){OPTION_CHECKSUM, OPTION_JSON, OPTION_END},
+    .run = archive_verify,
+};
+
+static const struct command create = {
+    .name = "create",
+    .arguments = "DIR FILE",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "make an archive of a directory",
+    .details = "Exits with 3 where something was left out (unreadable, a socket, …), and names it.",
+    .options =
+        (const struct option[]){
+            {"ignore", 'i', "PATTERN", "leave these files out; repeatable", true},
+            {"ignore-file", 0, "FILE", "with patterns, one a line"},
+            {"compression", 0, "HOW", "fast (the default), best or store"},
+            OPTION_END},
+    .run = archive_create,
+};
+
+static const struct command *const verbs[] = {&list, &extract, &verify, &create, NULL};
+
+const struct command archive_command = {
+    .name = "archive",
+    .summary = "list, extract, verify and make archives, without a panel",
+    .verbs = verbs,
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_ARCHIVE_VERBS_H
+#define CLI_ARCHIVE_VERBS_H
+
+#include "archive/archive.h"
+#include "cli/command.h"
+
+/* The verbs of `roost archive` and what they share; the table stands in archive.c. */
+int archive_list(const struct invocation *invocation, struct error *err);
+int archive_verify(const struct invocation *invocation, struct error *err);
+int archive_extract(const struct invocation *invocation, struct error *err);
+int archive_create(const struct invocation *invocation, struct error *err);
+
+/* "sha256:…" of --checksum.  INVALID. */
+int checksum_parse(const char *text, struct digest *digest, struct error *err);
+void checksum_add(struct buf *out, const struct digest *digest);
+
+/* An archive that is read, with its digest. */
+struct archive_input {
+    int fd;
+    uint64_t size_bytes;
+    struct source *source;
+    bool has_wanted; /* --checksum was given */
+    struct digest wanted;
+};
+int archive_input_open(const struct invocation *invocation, struct archive_input *input,
+                       struct error *err);
+void archive_input_close(struct archive_input *input);
+
+/* The digest of what was read, once all of it was.  CORRUPT: it is not the wanted one. */
+int archive_input_check(const struct archive_input *input, struct error *err);
+
+/* For a meter: `context` is a struct archive_input. */
+void archive_input_look(void *context, uint64_t *done_bytes, uint64_t *total_bytes);
+
+/* Names every omission on standard error.  EXIT_DONE, or EXIT_OMISSIONS where something is missing. */
+int archive_complain(const struct report *report);
+
+#endif

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `roost backup`: a client of the panel's API like any other, here or far away. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/console.h"
+#include "cli/download.h"
+#include "cli/meter.h"
+#include "cli/stop.h"
+
+enum {
+    POLL_FIRST_MS = 20,
+    POLL_MAX_MS = 1000,
+    UNAVAILABLE_MAX = 60, /* polls in a row that a panel may miss: it may be restarting */
+};
+
+/* ---- shared by the verbs ---- */
+
+struct target {
+    struct contact contact;
+    char server[UUID_TEXT_BYTES];
+    char backup[UUID_TEXT_BYTES];
+};
+
+static void target_close(struct target *target)
+{
+    contact_close(&target->contact);
+}
+#define scope_target __attribute__((cleanup(target_close)))
+
+/* The panel, the server of the first argument and, where `has_backup`, the backup of the second. */
+enum target_flags {
+    TARGET_SERVER = 0,
+    TARGET_BACKUP = 1 << 0,
+};
+static int target_open(const struct invocation *invocation, unsigned flags, struct target *target,
+                       struct error *err)
+{
+    if (contact_open(invocation, &target->contact, err) < 0)
+        return -1;
+    if (contact_find_server(&target->contact, argument_at(invocation, 0), target->server, err) < 0)
+        return -1;
+    if (!(flags & TARGET_BACKUP))
+        return 0;
+    return contact_find_backup(&target->contact, target->server, argument_at(invocation, 1),
+                               target->backup, err);
+}
+
+static const char *state_name(bool is_running, bool is_successful)
+{
+    return is_running ? "creating" : is_successful ? "completed" : "failed";
+}
+
+static void print_json(json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (text != NULL)
+        puts(text);
+    free(text);
+}
+
+static void print_view(const struct invocation *invocation, const struct client_backup_view *view)
+{
+    if (option_is_given(invocation, "json")) {
+        print_json(view->attributes);
+        return;
+    }
+    scope_buf struct buf size = BUF_INIT;
+    text_add_size(&size, view->bytes);
+    say("backup:    %s", view->uuid);
+    say("name:      %s", view->name);
+    say("state:     %s%s", state_name(client_backup_is_running(view), view->is_successful),
+        view->is_locked ? ", locked" : "");
+    say("created:   %s", view->created_at == NULL ? "-" : view->created_at);
+    say("completed: %s", view->completed_at == NULL ? "-" : view->completed_at);
+    say("size:      %s (%" PRIu64 " bytes)", size.data, view->bytes);
+    say("checksum:  %s", view->checksum == NULL ? "-" : view->checksum);
+}
+
+/* A poll that the panel missed is made up for later; true: go on. */
+static bool may_miss(struct error *err, unsigned *missed)
+{
+    if (err->code != ERROR_UNAVAILABLE || ++*missed > UNAVAILABLE_MAX)
+        return false;
+    error_clear(err);
+    return true;
+}
+
+static int interrupted(const char *what, struct error *err)
+{
+    return error_set(err, ERROR_CANCELLED, "stopped waiting; %s goes on at the node", what);
+}
+
+/* ---- create ---- */
+
+static int wait_for_backup(struct target *target, struct client_backup_view *view,
+                           struct error *err)
+{
+    const struct cancel *cancel = stop_on_signal();
+    unsigned pause_ms = POLL_FIRST_MS, missed = 0;
+    while (client_backup_is_running(view)) {
+        if (!stop_sleep(cancel, pause_ms))
+            return interrupted("the backup", err);
+        pause_ms = pause_ms * 3 / 2 < POLL_MAX_MS ? pause_ms * 3 / 2 : POLL_MAX_MS;
+        struct client_backup_view fresh;
+        if (client_api_backup_view(target->contact.api, target->server, view->uuid, &fresh, err) <
+            0) {
+            if (may_miss(err, &missed))
+                continue;
+            return -1;
+        }
+        missed = 0;
+        client_backup_view_free(view);
+        *view = fresh;
+    }
+    return 0;
+}
+
+static void add_patterns(const struct invocation *invocation, struct buf *ignored)
+{
+    for (int i = 0; i < invocation->given_count; i++) {
+        if (strcmp(invocation->given[i].option->name, "ignore") == 0)
+            buf_printf(ignored, "%s\n", invocation->given[i].value);
+    }
+}
+
+static int run_create(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    scope_buf struct buf ignored = BUF_INIT;
+    struct client_backup_view view;
+    if (target_open(invocation, TARGET_SERVER, &target, err) < 0)
+        return -1;
+    add_patterns(invocation, &ignored);
+    if (client_api_backup_create(target.contact.api, target.server, argument_at(invocation, 1),
+                                 ignored.length > 0 ? ignored.data : NULL,
+                                 option_is_given(invocation, "lock"), &view, err) < 0)
+        return -1;
+    int result = 0;
+    if (option_is_given(invocation, "wait")) {
+        struct meter *meter = meter_start("backing up", NULL, NULL);
+        result = wait_for_backup(&target, &view, err);
+        meter_stop(meter);
+    }
+    if (result == 0)
+        print_view(invocation, &view);
+    if (result == 0 && !client_backup_is_running(&view) && !view.is_successful)
+        result = error_set(err, ERROR_IO, "the backup failed; the node's log says why");
+    client_backup_view_free(&view);
+    return result;
+}
+
+/* ---- list, show ---- */
+
+struct listing {
+    struct table table;
+    json_t *all;
+};
+
+static int list_backup(json_t *attributes, void *context, struct error *err)
+{
+    struct listing *listing = context;
+    scope_buf struct buf size = BUF_INIT;
+    const char *completed = json_get_string(attributes, "completed_at", NULL);
+    int64_t bytes = json_get_int(attributes, "bytes", 0);
+    text_add_size(&size, bytes < 0 ? 0 : (uint64_t)bytes);
+    json_array_append(listing->all, attributes);
+    table_add(&listing->table,
+              (const char *[]){
+                  json_get_string(attributes, "uuid", ""),
+                  json_get_string(attributes, "created_at", ""), size.data,
+                  state_name(completed == NULL, json_get_bool(attributes, "is_successful", false)),
+                  json_get_bool(attributes, "is_locked", false) ? "locked" : "-",
+                  json_get_string(attributes, "name", "")});
+    return 0;
+}
+
+static int run_list(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    if (target_open(invocation, TARGET_SERVER, &target, err) < 0)
+        return -1;
+    scope_json json_t *all = json_array();
+    struct listing listing = {.table = {.columns = 6}, .all = all};
+    table_add(&listing.table,
+              (const char *[]){"BACKUP", "CREATED", "SIZE", "STATE", "LOCK", "NAME"});
+    int result = contact_each_backup(&target.contact, target.server, list_backup, &listing, err);
+    if (result == 0 && option_is_given(invocation, "json"))
+        print_json(all);
+    else if (result == 0)
+        table_print(&listing.table);
+    table_free(&listing.table);
+    return result;
+}
+
+static int run_show(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    struct client_backup_view view;
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_view(target.contact.api, target.server, target.backup, &view, err) < 0)
+        return -1;
+    print_view(invocation, &view);
+    client_backup_view_free(&view);
+    return 0;
+}
+
+/* ---- download ---- */
+
+static int run_download(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    struct client_backup_view view;
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_view(target.contact.api, target.server, target.backup, &view, err) < 0)
+        return -1;
+    const char *output = option_text(invocation, "output");
+    scope_free char *path = output == NULL ? xasprintf("%s.tar.gz", view.uuid) : xstrdup(output);
+    int result;
+    if (!view.is_successful)
+        result = error_set(err, ERROR_CONFLICT, "backup %s is not completed", view.uuid);
+    else
+        result =
+            download_backup(&target.contact, target.server, &view, path, stop_on_signal(), err);
+    if (result == 0 && strcmp(path, "-") != 0)
+        say("%s: %" PRIu64 " bytes, %s", path, view.bytes,
+            view.checksum == NULL ? "not verified" : view.checksum);
+    client_backup_view_free(&view);
+    return result;
+}
+
+/* ---- restore ---- */
+
+/*
+ * What the server's attributes say of the restore: 1 it goes on, 0 it is over, -1.  A panel of ours also tells
+ * how the last one ended; others do not.
+ */
+static int look_at_restore(struct target *target, bool *is_known, bool *is_successful,
+                           struct error *err)
+{
+    scope_json json_t *answer = client_api_server(target->contact.api, target->server, err);
+    if (answer == NULL)
+        return -1;
+    json_t *attributes = json_object_get(answer, "attributes");
+    if (strcmp(json_get_string(attributes, "status", ""), "restoring_backup") == 0)
+        return 1;
+    json_t *last = json_object_get(attributes, "last_restore");
+    *is_known = strcmp(json_get_string(last, "backup", ""), target->backup) == 0;
+    *is_successful = json_get_bool(last, "is_successful", false);
+    return 0;
+}
+
+static int wait_for_restore(struct target *target, struct error *err)
+{
+    const struct cancel *cancel = stop_on_signal();
+    unsigned pause_ms = POLL_FIRST_MS, missed = 0;
+    bool is_known = false, is_successful = false;
+    int state = 1;
+    while (state == 1) {
+        if (!stop_sleep(cancel, pause_ms))
+            return interrupted("the restore", err);
+        pause_ms = pause_ms * 3 / 2 < POLL_MAX_MS ? pause_ms * 3 / 2 : POLL_MAX_MS;
+        state = look_at_restore(target, &is_known, &is_successful, err);
+        if (state >= 0)
+            missed = 0;
+        else if (may_miss(err, &missed))
+            state = 1;
+    }
+    if (state < 0)
+        return -1;
+    if (is_known && !is_successful)
+        return error_set(err, ERROR_IO,
+                         "the restore failed, and the server's files are as they were; the node's "
+                         "log says why");
+    if (!is_known)
+        complain("the restore has ended; this panel does not tell whether it succeeded");
+    return 0;
+}
+
+static int run_restore(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    bool keeps = option_is_given(invocation, "no-truncate");
+    if (keeps && option_is_given(invocation, "truncate"))
+        return error_set(err, ERROR_INVALID, "'--truncate' and '--no-truncate' exclude each other");
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_restore(target.contact.api, target.server, target.backup, !keeps, err) <
+            0)
+        return -1;
+    if (!option_is_given(invocation, "wait")) {
+        say("the restore of %s has begun", target.backup);
+        return 0;
+    }
+    struct meter *meter = meter_start("restoring", NULL, NULL);
+    int result = wait_for_restore(&target, err);
+    meter_stop(meter);
+    if (result == 0)
+        say("restored %s", target.backup);
+    return result;
+}
+
+/* ---- lock, unlock, delete ---- */
+
+static int run_lock(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    struct client_backup_view view;
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_view(target.contact.api, target.server, target.backup, &view, err) < 0)
+        return -1;
+    /* The API only toggles: ask first, so that `lock` locks. */
+    int result = view.is_locked ? 0
+                                : client_api_backup_toggle_lock(target.contact.api, target.server,
+                                                                target.backup, err);
+    client_backup_view_free(&view);
+    if (result == 0)
+        say("backup %s is locked", target.backup);
+    return result;
+}
+
+static int run_unlock(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    struct client_backup_view view;
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_view(target.contact.api, target.server, target.backup, &view, err) < 0)
+        return -1;
+    int result = 0;
+    if (view.is_locked) {
+        result = client_api_backup_unlock(target.contact.api, target.server, target.backup, err);
+        if (result < 0 && err->code == ERROR_NOT_FOUND) { /* a panel that only toggles */
+            error_clear(err);
+            result = client_api_backup_toggle_lock(target.contact.api, target.server, target.backup,
+                                                   err);
+        }
+    }
+    client_backup_view_free(&view);
+    if (result == 0)
+        say("backup %s is not locked", target.backup);
+    return result;
+}
+
+static int run_delete(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_delete(target.contact.api, target.server, target.backup, err) < 0)
+        return -1;
+    say("backup %s deleted", target.backup);
+    return 0;
+}
+
+/* ---- the tables ---- */
+
+#define BACKUP_NAMES                                                                               \
+    "SERVER is a uuid, a short id or a name; BACKUP a uuid, its beginning, or 'latest'."
+
+static const struct command create = {
+    .name = "create",
+    .arguments = "SERVER [NAME]",
+    .arguments_min = 1,
+    .arguments_max = 2,
+    .summary = "make a backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){{"wait", 'w', NULL, "wait until it is completed or failed"},
+                                       {"lock", 0, NULL, "lock it: it can not be deleted"},
+                                       {"ignore", 'i', "PATTERN",
+                                        "leave these files out; repeatable", true},
+                                       OPTIONS_CONTACT,
+                                       OPTION_JSON,
+                                       OPTION_END},
+    .run = run_create,
+};
+
+static const struct command list = {
+    .name = "list",
+    .arguments = "SERVER",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "list a server's backups, oldest first",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_JSON, OPTION_END},
+    .run = run_list,
+};
+
+static const struct command show = {
+    .name = "show",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "show one backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_JSON, OPTION_END},
+    .run = run_show,
+};
+
+static const struct command download = {
+    .name = "download",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "download a backup's archive and verify it",
+    .details =
+        BACKUP_NAMES "\n"
+                     "An interrupted download goes on where it stopped when it is run again.",
+    .options = (const struct option[]){{"output", 'o', "FILE",
+                                        "default: BACKUP.tar.gz; '-': standard output"},
+                                       OPTIONS_CONTACT,
+                                       OPTION_END},
+    .run = run_download,
+};
+
+static const struct command restore = {
+    .name = "restore",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "put a backup back in place",
+    .details = BACKUP_NAMES,
+    .options =
+        (const struct option[]){
+            {"truncate", 0, NULL, "remove files that are not in the backup; the default"},
+            {"no-truncate", 0, NULL, "keep files that are not in the backup"},
+            {"wait", 'w', NULL, "wait until it is over"},
+            OPTIONS_CONTACT,
+            OPTION_END},
+    .run = run_restore,
+};
+
+static const struct command lock = {
+    .name = "lock",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "lock a backup: it can not be deleted",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_END},
+    .run = run_lock,
+};
+
+static const struct command unlock = {
+    .name = "unlock",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "unlock a backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_END},
+    .run = run_unlock,
+};
+
+static const struct command delete = {
+    .name = "delete",
+    .arguments = "SERVER BACKUP",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "delete a backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_END},
+    .run = run_delete,
+};
+
+static const struct command *const verbs[] = {
+    &create, &list, &show, &download, &restore, &lock, &unlock, &delete, NULL,
+};
+
+const struct command backup_command = {
+    .name = "backup",
+    .summary = "make, list, download, restore, lock and delete backups",
+    .verbs = verbs,
+};
