@@ -43,7 +43,10 @@ struct api_key {
 
 void api_key_free(struct api_key *key);
 
-/* Makes identifier and secret; `token` gets the whole key, which is never shown again.  LIMIT beyond API_KEYS_MAX_PER_USER. */
+/*
+ * Makes identifier and secret; `token` gets the whole key, which is never shown again.  Sets `id` and
+ * `identifier` only.  LIMIT beyond API_KEYS_MAX_PER_USER keys of that type; CONFLICT: no such user.
+ */
 int api_key_create(struct db_session *session, const struct seal_keys *keys, struct api_key *key,
                    char token[API_KEY_TOKEN_BYTES], struct error *err);
 
@@ -53,6 +56,8 @@ int api_key_find(struct db_session *session, const char *identifier, struct api_
 int api_key_each(struct db_session *session, int64_t user_id /* 0: all */,
                  int (*visit)(const struct api_key *key, void *context, struct error *err),
                  void *context, struct error *err);
+
+/* last_used_at; nothing where the key is gone. */
 int api_key_touch(struct db_session *session, int64_t id, int64_t at_us, struct error *err);
 int api_key_delete(struct db_session *session, const char *identifier,
                    struct error *err); /* NOT_FOUND */

@@ -27,7 +27,10 @@ struct backup {
 
 void backup_free(struct backup *backup);
 
-/* Fields as given; uuid "" makes one; created_at_us 0 is now. */
+/*
+ * Fields as given; uuid "" makes one, created_at_us 0 is now, disk "" is "wings", ignored_files NULL
+ * is "[]".  CONFLICT: the uuid exists, or the server does not.
+ */
 int backup_insert(struct db_session *session, struct backup *backup, struct error *err);
 
 /* Not deleted ones only.  1, 0 or -1. */
@@ -36,7 +39,7 @@ int backup_find(struct db_session *session, const char *uuid, struct backup *bac
 int backup_find_by_id(struct db_session *session, int64_t id, struct backup *backup,
                       struct error *err);
 
-/* Oldest first, by id. */
+/* Oldest first, by id.  The texts are lent to the visitor, nothing is allocated for a row. */
 int backup_each(struct db_session *session, int64_t server_id, int64_t limit, int64_t offset,
                 int (*visit)(const struct backup *backup, void *context, struct error *err),
                 void *context, struct error *err);
@@ -51,12 +54,16 @@ int backup_count(struct db_session *session, int64_t server_id, struct backup_co
 
 /*
  * The throttle: how many non-failed rows, deleted ones included, were created at or after `since_us`;
- * and when the one was created whose ageing frees a slot under `limit` (0 where there is one).
+ * and when the one was created whose ageing frees a slot under `limit` (0 where there is one, or
+ * where `limit` is not positive: no ageing would help).
  */
 int backup_count_since(struct db_session *session, int64_t server_id, int64_t since_us,
                        int64_t limit, int64_t *count, int64_t *frees_from_us, struct error *err);
 
-/* The end of creation, once: CONFLICT where the row is successful already.  Failure unlocks. */
+/*
+ * The end of creation.  CONFLICT where the row is successful already, NOT_FOUND where it is deleted;
+ * a failed one may still turn out successful.  Failure unlocks.  Ends the lease.
+ */
 struct backup_outcome {
     bool is_successful;
     const char *checksum; /* "type:hex"; NULL on failure */
@@ -65,14 +72,18 @@ struct backup_outcome {
 int backup_complete(struct db_session *session, int64_t id, const struct backup_outcome *outcome,
                     struct error *err);
 
-/* Extends the lease of one that is being created. */
+/* Sets the lease of one that is being created, rounded up to a second; CONFLICT of any other. */
 int backup_extend_lease(struct db_session *session, int64_t id, int64_t until_us,
                         struct error *err);
 
-/* Ids of backups that are being created and whose lease ended before `now_us`: at most `max`; their number, or -1. */
+/*
+ * Ids of backups that are being created and whose lease ended before `now_us`, longest dead first:
+ * at most `max`.  Their number, or -1.
+ */
 int backup_find_dead(struct db_session *session, int64_t now_us, int64_t *ids, size_t max,
                      struct error *err);
 
+/* The next three: NOT_FOUND where it is not there, or deleted. */
 int backup_toggle_lock(struct db_session *session, int64_t id, bool *is_locked, struct error *err);
 int backup_unlock(struct db_session *session, int64_t id, struct error *err);
 int backup_delete(struct db_session *session, int64_t id, struct error *err); /* deleted_at = now */

@@ -34,16 +34,26 @@ static enum error_code code_of(int result, int os_errno)
     }
 }
 
+/* SQLite forgets the reason of a COMMIT that fails; errno still has it. */
+static int os_errno_of(sqlite3 *connection, int result)
+{
+    int kind = result & 0xff;
+    int before = errno;
+    if (connection == NULL || (kind != SQLITE_IOERR && kind != SQLITE_CANTOPEN))
+        return 0;
+    int known = sqlite3_system_errno(connection);
+    return known != 0 ? known : before;
+}
+
 int sqlite_error(struct error *err, sqlite3 *connection, int result, const char *format, ...)
 {
+    int os_errno = os_errno_of(connection, result);
     char what[sizeof(err->text) / 2];
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
 
-    bool is_about_files = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
-    int os_errno = is_about_files && connection != NULL ? sqlite3_system_errno(connection) : 0;
     if ((result & 0xff) == SQLITE_CANTOPEN && os_errno != 0)
         return error_set_os(err, os_errno, "%s", what);
     char reason[128] = "";

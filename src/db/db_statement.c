@@ -5,6 +5,7 @@
  * with it the write-ahead log, from ending.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -95,6 +96,7 @@ static sqlite3_stmt *bound(struct db_session *session, const char *sql,
 static int run_to_end(sqlite3_stmt *statement)
 {
     int result;
+    errno = 0; /* sqlite_error() may ask for it */
     do {
         result = sqlite3_step(statement);
     } while (result == SQLITE_ROW);

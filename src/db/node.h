@@ -28,12 +28,17 @@ struct node {
 
 void node_free(struct node *node);
 
-/* Makes uuid and token.  `token` gets the secret (NODE_TOKEN_LENGTH characters). */
+/*
+ * Makes uuid, token_id and token, and sets `id`; `token` gets the secret (NODE_TOKEN_LENGTH
+ * characters).  CONFLICT: a node has that name.
+ */
 int node_create(struct db_session *session, const struct seal_keys *keys, struct node *node,
                 struct buf *token, struct error *err);
 int node_find(struct db_session *session, int64_t id, struct node *node, struct error *err);
 int node_find_by_token_id(struct db_session *session, const char *token_id, struct node *node,
                           struct error *err);
+
+/* A uuid comes before an equal name; of nodes with the same name, the oldest. */
 int node_find_by_name(struct db_session *session, const char *name_or_uuid, struct node *node,
                       struct error *err);
 int node_each(struct db_session *session,

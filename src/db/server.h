@@ -30,6 +30,8 @@ struct server {
 };
 
 void server_free(struct server *server);
+
+/* What a row says that is none of these reads as SERVER_SUSPENDED: nothing may happen to it. */
 const char *server_status_name(enum server_status status); /* NULL for SERVER_NORMAL */
 
 /* `uuid` "" makes one; uuid_short is its first 8 characters.  CONFLICT: it exists. */
@@ -52,7 +54,7 @@ int server_each(struct db_session *session, const struct server_filter *filter, 
                 int (*visit)(const struct server *server, void *context, struct error *err),
                 void *context, struct error *err);
 
-/* Compare and set: CONFLICT where the status is not `from`. */
+/* Compare and set: CONFLICT where the status is not `from`, NOT_FOUND where the server is not. */
 int server_change_status(struct db_session *session, int64_t id, enum server_status from,
                          enum server_status to, struct error *err);
 int server_set_status(struct db_session *session, int64_t id, enum server_status to,
@@ -62,9 +64,11 @@ int server_set_backup_limit(struct db_session *session, int64_t id, int64_t limi
 int server_delete(struct db_session *session, int64_t id,
                   struct error *err); /* with its backups' rows */
 
-/* Which restore SERVER_RESTORING_BACKUP stands for; 1, 0 or -1. */
+/* Which restore SERVER_RESTORING_BACKUP stands for; a later one replaces it. */
 int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
                          struct error *err);
+
+/* 1, 0 or -1. */
 int server_restore_find(struct db_session *session, int64_t server_id, int64_t *backup_id,
                         struct error *err);
 int server_restore_end(struct db_session *session, int64_t server_id, struct error *err);

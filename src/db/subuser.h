@@ -12,6 +12,8 @@ int subuser_find(struct db_session *session, int64_t user_id, int64_t server_id,
                  struct buf *permissions, struct error *err);
 int subuser_set(struct db_session *session, int64_t user_id, int64_t server_id,
                 const char *permissions, struct error *err);
+
+/* NOT_FOUND */
 int subuser_delete(struct db_session *session, int64_t user_id, int64_t server_id,
                    struct error *err);
 
