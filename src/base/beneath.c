@@ -57,11 +57,25 @@ struct level {
     char *name; /* in the level above */
 };
 
+/* Let its owner into a directory that it closed; through a descriptor, as a name may be a link by now. */
+static int unlock(int parent_fd, const char *name)
+{
+    char path[64];
+    scope_fd int fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return chmod(path, 0700);
+}
+
 static DIR *open_level(int parent_fd, const char *name)
 {
-    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == EACCES && fchmodat(parent_fd, name, 0700, 0) == 0)
-        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    enum {
+        FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    };
+    int fd = openat(parent_fd, name, FLAGS);
+    if (fd < 0 && errno == EACCES && unlock(parent_fd, name) == 0)
+        fd = openat(parent_fd, name, FLAGS);
     if (fd < 0)
         return NULL;
     DIR *dir = fdopendir(fd);
