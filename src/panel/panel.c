@@ -23,10 +23,16 @@ static enum dialect transport_dialect(const struct panel *panel, const struct ht
     return panel->config.dialect == PANEL_DIALECT_EXTENDED ? DIALECT_EXTENDED : DIALECT_CLASSIC;
 }
 
+static void finish_reply(const struct http_request *request, struct http_reply *reply, void *app)
+{
+    http_reply_header(reply, "Cache-Control", "no-cache, private");
+}
+
 static void write_transport_error(const struct http_request *request, struct http_reply *reply,
                                   unsigned status, const char *reason, void *app)
 {
     enum dialect dialect = transport_dialect(app, request);
+    finish_reply(request, reply, app); /* not run for what has no route */
     switch (status) {
     case 404:
         api_error_reply(reply, dialect, API_ERROR_NOT_FOUND);
@@ -50,11 +56,6 @@ static void write_transport_error(const struct http_request *request, struct htt
             api_error_reply_status(reply, dialect, status, API_ERROR_BAD_REQUEST, reason);
         break;
     }
-}
-
-static void finish_reply(const struct http_request *request, struct http_reply *reply, void *app)
-{
-    http_reply_header(reply, "Cache-Control", "no-cache, private");
 }
 
 void panel_fail(struct http_reply *reply, const struct http_request *request, enum dialect dialect,

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of the client API, with nodes that take orders, refuse them, are gone or fall silent. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "crypt/jwt.h"
+#include "panel/world.h"
+
+static struct world world;
+static char found_uuid[UUID_TEXT_BYTES];
+
+static int start(void **state)
+{
+    world_start(&world, &(struct panel_config){0});
+    return 0;
+}
+
+static int start_throttled(void **state)
+{
+    world_start(&world, &(struct panel_config){.throttle_limit = 2, .throttle_period_s = 600});
+    return 0;
+}
+
+static int stop(void **state)
+{
+    world_stop(&world);
+    return 0;
+}
+
+static json_t *attributes_of(const struct raw_answer *answer)
+{
+    struct error err = ERROR_INIT;
+    json_t *body = json_read(buf_slice(&answer->body), &err);
+    if (body == NULL)
+        fail_msg("%s", answer->body.data);
+    json_t *attributes = json_incref(json_object_get(body, "attributes"));
+    json_decref(body);
+    return attributes;
+}
+
+/* Creates one; the uuid is left in found_uuid. */
+static void create(enum world_node node, const char *body)
+{
+    struct raw_answer answer =
+        ask(&world, "POST", client_path(&world, node, "/backups"), world.keys[OWNER], NULL, body);
+    if (answer.status != 200)
+        fail_msg("%s%s", answer.head.data, answer.body.data);
+    json_t *attributes = attributes_of(&answer);
+    snprintf(found_uuid, sizeof(found_uuid), "%s", json_get_string(attributes, "uuid", ""));
+    json_decref(attributes);
+    raw_answer_free(&answer);
+}
+
+static void report(const char *uuid, bool is_successful)
+{
+    expect(&world, "POST", remote_path(uuid, ""), world.node_keys[NODE],
+           is_successful
+               ? "{\"successful\":true,\"checksum\":\"ab\",\"checksum_type\":\"sha1\",\"size\":5}"
+               : "{\"successful\":false}",
+           204, NULL);
+}
+
+/* ---- create ---- */
+
+static void create_tells_the_node_and_answers_the_object(void **state)
+{
+    struct raw_answer answer =
+        ask(&world, "POST", client_path(&world, NODE, "/backups"), world.keys[OWNER], EXTENDED,
+            "{\"name\":\" Before \",\"ignored\":\"*.log\\ncache/*\",\"is_locked\":true}");
+    assert_int_equal(answer.status, 200);
+    json_t *a = attributes_of(&answer);
+    const char *uuid = json_get_string(a, "uuid", "");
+    assert_string_equal(json_get_string(a, "name", ""), "Before");
+    assert_true(json_is_false(json_object_get(a, "is_successful")));
+    assert_true(json_is_true(json_object_get(a, "is_locked")));
+    assert_true(json_is_null(json_object_get(a, "checksum")));
+    assert_true(json_is_null(json_object_get(a, "completed_at")));
+    assert_int_equal(json_get_int(a, "bytes", -1), 0);
+    assert_int_equal(json_array_size(json_object_get(a, "ignored_files")), 2);
+    char wanted[256];
+    snprintf(wanted, sizeof(wanted), "POST /api/servers/%s/backup", world.servers[NODE].uuid);
+    assert_string_equal(world.order_path, wanted);
+    snprintf(wanted, sizeof(wanted),
+             "{\"adapter\":\"wings\",\"uuid\":\"%s\",\"ignore\":\"*.log\\ncache/*\"}", uuid);
+    assert_string_equal(world.order_body, wanted);
+    assert_string_equal(state_of(&world, uuid), "creating");
+    assert_int_equal(
+        count_sql(&world, "SELECT COUNT(*) FROM activity_logs l JOIN activity_log_subjects s"
+                          " ON s.activity_log_id = l.id WHERE event = 'server:backup.start' AND"
+                          " properties = '{\"name\":\"Before\",\"locked\":true}' AND"
+                          " actor_id = 1 AND api_key_id = 1 AND ip = '127.0.0.1'"),
+        2);
+    json_decref(a);
+    raw_answer_free(&answer);
+}
+
+static void a_backup_without_a_name_gets_one(void **state)
+{
+    create(NODE, NULL);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups WHERE name LIKE"
+                                       " 'Backup at 20__-__-__ __:__:__' AND ignored_files = '[]'"),
+                     1);
+}
+
+static void who_may_not_delete_may_not_lock(void **state)
+{
+    expect(&world, "POST", client_path(&world, NODE, "/backups"), world.keys[FRIEND],
+           "{\"is_locked\":true}", 200, "\"is_locked\":false");
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE properties LIKE"
+                                       " '%\"locked\":true%'"),
+                     1);
+}
+
+static void only_one_is_created_at_a_time(void **state)
+{
+    const char *path = client_path(&world, NODE, "/backups");
+    create(NODE, NULL);
+    expect(&world, "POST", path, world.keys[OWNER], NULL, 409,
+           "Cannot create backup while another backup is in progress.");
+    report(found_uuid, false);
+    create(NODE, NULL);
+    report(found_uuid, true);
+    create(NODE, NULL);
+}
+
+static void failed_backups_do_not_count_against_the_limit(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    const char *path = client_path(&world, NODE, "/backups");
+    for (int i = 0; i < 3; i++)
+        add_backup(&world, NODE, ROW_FAILED, uuid);
+    for (int i = 0; i < 2; i++)
+        add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    create(NODE, NULL);
+    report(found_uuid, true);
+    expect(&world, "POST", path, world.keys[OWNER], NULL, 400,
+           "{\"errors\":[{\"code\":\"TooManyBackupsException\",\"status\":\"400\",\"detail\":"
+           "\"Cannot create a new backup, this server has reached its limit of 3 backups.\"}]}");
+    struct raw_answer answer = ask(&world, "POST", path, world.keys[OWNER], EXTENDED, NULL);
+    assert_non_null(strstr(answer.body.data, "This server has reached its backup limit."));
+    raw_answer_free(&answer);
+    run_sql(&world, "UPDATE servers SET backup_limit = 0");
+    run_sql(&world, "DELETE FROM backups");
+    expect(&world, "POST", path, world.keys[OWNER], NULL, 400, "limit of 0 backups");
+}
+
+static void the_throttle_says_when_a_slot_is_free(void **state)
+{
+    char value[256];
+    const char *path = client_path(&world, NODE, "/backups");
+    create(NODE, NULL);
+    report(found_uuid, false); /* does not count */
+    create(NODE, NULL);
+    report(found_uuid, true);
+    expect(&world, "DELETE", backup_path(&world, NODE, found_uuid, ""), world.keys[OWNER], NULL,
+           204, NULL); /* counts */
+    run_sql(&world, "UPDATE backups SET created_at ="
+                    " strftime('%Y-%m-%d %H:%M:%S', 'now', '-300 seconds')"
+                    " WHERE deleted_at IS NOT NULL");
+    create(NODE, NULL);
+    report(found_uuid, true);
+    struct raw_answer answer = ask(&world, "POST", path, world.keys[OWNER], NULL, NULL);
+    assert_int_equal(answer.status, 429);
+    assert_non_null(strstr(answer.body.data, "\"TooManyRequestsHttpException\""));
+    assert_non_null(strstr(answer.body.data,
+                           "Only 2 backups may be generated within a 600 second span of time."));
+    long wait = strtol(raw_header(&answer, "Retry-After", value), NULL, 10);
+    assert_in_range(wait, 295, 301);
+    raw_answer_free(&answer);
+    run_sql(&world, "UPDATE backups SET created_at ="
+                    " strftime('%Y-%m-%d %H:%M:%S', 'now', '-601 seconds')"
+                    " WHERE deleted_at IS NOT NULL");
+    create(NODE, NULL);
+}
+
+static void what_a_node_refused_never_was(void **state)
+{
+    static const struct {
+        unsigned node_status, status;
+        const char *part;
+    } rows[] = {
+        {404, 404, "An error occurred on the remote host: no. (request id: "},
+        {403, 403, "An error occurred on the remote host: no."},
+        {500, 500, "(code: 500) (request_id: "},
+        {503, 503, "\"DaemonConnectionException\""},
+        {507, 507, "\"InsufficientStorageException\""},
+        {302, 502, "(code: 302)"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        world.node_status = rows[i].node_status;
+        expect(&world, "POST", client_path(&world, NODE, "/backups"), world.keys[OWNER], NULL,
+               rows[i].status, rows[i].part);
+        assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups"), 0);
+        assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM roost_backups"), 0);
+    }
+    world.node_status = 202;
+    create(NODE, NULL);
+}
+
+static void what_a_node_cannot_have_heard_of_never_was(void **state)
+{
+    expect(&world, "POST", client_path(&world, GONE_NODE, "/backups"), world.keys[OWNER], NULL, 504,
+           "Could not establish a connection to the machine running this server.");
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups"), 0);
+}
+
+static void what_a_node_may_have_heard_of_stays(void **state)
+{
+    expect(&world, "POST", client_path(&world, MUTE_NODE, "/backups"), world.keys[OWNER], NULL, 504,
+           NULL);
+    assert_true(world.orders >= 1);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups WHERE completed_at IS NULL"),
+                     1);
+    /* The node has it after all. */
+    struct raw_answer answer = ask(&world, "GET", client_path(&world, MUTE_NODE, "/backups"),
+                                   world.keys[OWNER], NULL, NULL);
+    const char *uuid = strstr(answer.body.data, "\"uuid\":\"");
+    assert_non_null(uuid);
+    snprintf(found_uuid, sizeof(found_uuid), "%s", uuid + 8);
+    raw_answer_free(&answer);
+    expect(&world, "POST", remote_path(found_uuid, ""), world.node_keys[MUTE_NODE],
+           "{\"successful\":true,\"checksum\":\"ab\",\"checksum_type\":\"sha1\",\"size\":5}", 204,
+           NULL);
+    assert_string_equal(state_of(&world, found_uuid), "completed");
+}
+
+static void report_early(struct world *of)
+{
+    const char *uuid = strstr(of->order_body, "\"uuid\":\"");
+    char copy[UUID_TEXT_BYTES];
+    snprintf(copy, sizeof(copy), "%s", uuid + 8);
+    report(copy, true);
+}
+
+static void a_report_may_come_before_the_nodes_answer(void **state)
+{
+    world.on_order = report_early;
+    create(NODE, NULL);
+    assert_string_equal(state_of(&world, found_uuid), "completed");
+    /* Even where the node then says that it failed: what is reported as there is there. */
+    world.node_status = 500;
+    expect(&world, "POST", client_path(&world, NODE, "/backups"), world.keys[OWNER], NULL, 500,
+           NULL);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups WHERE is_successful = 1"), 2);
+}
+
+static void *create_one(void *argument)
+{
+    struct raw_answer answer = ask(&world, "POST", argument, world.keys[OWNER], NULL, NULL);
+    unsigned status = answer.status;
+    raw_answer_free(&answer);
+    return (void *)(uintptr_t)status;
+}
+
+static void of_many_at_once_one_is_created(void **state)
+{
+    pthread_t threads[8];
+    const char *path = client_path(&world, NODE, "/backups");
+    for (int i = 0; i < 8; i++)
+        threads[i] = thread_start("create", create_one, (void *)path);
+    int created = 0;
+    for (int i = 0; i < 8; i++) {
+        void *status;
+        pthread_join(threads[i], &status);
+        created += (uintptr_t)status == 200;
+        assert_true((uintptr_t)status == 200 || (uintptr_t)status == 409);
+    }
+    assert_int_equal(created, 1);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups"), 1);
+}
+
+static void bad_bodies_change_nothing(void **state)
+{
+    const char *path = client_path(&world, NODE, "/backups");
+    expect(
+        &world, "POST", path, world.keys[OWNER], "{\"name\":5,\"is_locked\":\"maybe\"}", 422,
+        "{\"errors\":[{\"code\":\"ValidationException\",\"status\":\"422\",\"detail\":\"The name "
+        "must be a string.\",\"meta\":{\"source_field\":\"name\",\"rule\":\"string\"}},");
+    expect(&world, "POST", path, world.keys[OWNER], "{\"name\":", 400, NULL);
+    expect(&world, "POST", path, world.keys[OWNER], "[1]", 400, NULL);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups"), 0);
+    assert_int_equal(world.orders, 0);
+}
+
+/* ---- list, view ---- */
+
+static void lists_are_cut_into_pages(void **state)
+{
+    char first[UUID_TEXT_BYTES], uuid[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, first);
+    add_backup(&world, NODE, ROW_FAILED, uuid);
+    add_backup(&world, NODE, ROW_CREATING, uuid);
+    expect(&world, "GET", client_path(&world, NODE, "/backups"), world.keys[OWNER], NULL, 200,
+           "\"meta\":{\"backup_count\":2,\"pagination\":{\"total\":3,\"count\":3,\"per_page\":20,"
+           "\"current_page\":1,\"total_pages\":1,\"links\":{}}}}");
+    char wanted[512];
+    snprintf(wanted, sizeof(wanted),
+             "\"current_page\":2,\"total_pages\":3,\"links\":{\"previous\":\"https://"
+             "panel.example.org/api/client/servers/%s/backups?page=1&per_page=1\",\"next\":\"https:"
+             "//panel.example.org/api/client/servers/%s/backups?page=3&per_page=1\"}",
+             world.servers[NODE].uuid, world.servers[NODE].uuid);
+    expect(&world, "GET", client_path(&world, NODE, "/backups?per_page=1&page=2"),
+           world.keys[OWNER], NULL, 200, wanted);
+    snprintf(
+        wanted, sizeof(wanted),
+        "{\"object\":\"list\",\"data\":[{\"object\":\"backup\",\"attributes\":{\"uuid\":\"%s\"",
+        first);
+    expect(&world, "GET", client_path(&world, NODE, "/backups?per_page=-3&page=x"),
+           world.keys[OWNER], NULL, 200, wanted);
+    expect(&world, "GET", client_path(&world, NODE, "/backups?page=99999999999999999999"),
+           world.keys[OWNER], NULL, 200, "\"data\":[]");
+    expect(&world, "GET", client_path(&world, GONE_NODE, "/backups"), world.keys[OWNER], NULL, 200,
+           "{\"object\":\"list\",\"data\":[],\"meta\":{\"backup_count\":0,");
+}
+
+static void a_list_shows_what_was_committed_a_moment_ago(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    const char *path = client_path(&world, NODE, "/backups");
+    expect(&world, "GET", path, world.keys[OWNER], NULL, 200, "\"total\":0");
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    expect(&world, "GET", path, world.keys[OWNER], NULL, 200, "\"total\":1");
+    expect(&world, "GET", path, world.keys[OWNER], NULL, 200, uuid);
+    expect(&world, "GET", backup_path(&world, NODE, uuid, ""), world.keys[OWNER], NULL, 200,
+           "\"checksum\":\"sha256:e3b0c442");
+}
+
+static void the_neighbours_of_backups_answer(void **state)
+{
+    const char *key = world.keys[OWNER];
+    expect(&world, "GET", "/api/client", key, NULL, 200, "\"total\":3");
+    expect(&world, "GET", "/api/client", world.keys[FRIEND], NULL, 200, "\"total\":1");
+    expect(&world, "GET", "/api/client", world.keys[ADMIN], NULL, 200, "\"total\":0");
+    expect(&world, "GET", "/api/client?type=admin-all", world.keys[ADMIN], NULL, 200,
+           "\"total\":4");
+    expect(&world, "GET", "/api/client?type=admin-all", key, NULL, 200, "\"total\":3");
+    expect(&world, "GET", "/api/client/permissions", key, NULL, 200,
+           "{\"object\":\"system_permissions\",");
+    expect(&world, "GET", client_path(&world, NODE, ""), key, NULL, 200,
+           "\"feature_limits\":{\"databases\":0,\"allocations\":0,\"backups\":3},\"status\":null");
+    expect(&world, "GET", client_path(&world, NODE, "/websocket"), key, NULL, 200,
+           "\"socket\":\"ws://127.0.0.1:");
+    expect(&world, "GET", client_path(&world, NODE, "/websocket"), world.keys[FRIEND], NULL, 403,
+           NULL);
+}
+
+/* ---- download ---- */
+
+static void a_download_is_a_signed_address_of_the_node(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    struct raw_answer answer = ask(&world, "GET", backup_path(&world, NODE, uuid, "/download"),
+                                   world.keys[OWNER], NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    json_t *attributes = attributes_of(&answer);
+    const char *url = json_get_string(attributes, "url", "");
+    const char *token = strstr(url, "/download/backup?token=");
+    assert_int_equal(strncmp(url, "http://127.0.0.1:", 17), 0);
+    assert_non_null(token);
+    struct error err = ERROR_INIT;
+    json_t *claims = jwt_verify(slice_str(token + strlen("/download/backup?token=")),
+                                slice_str(world.node_secrets[NODE]), "backup-download",
+                                time_now_us() / 1000000 + 3500, &err);
+    assert_non_null(claims);
+    assert_string_equal(json_get_string(claims, "backup_uuid", ""), uuid);
+    assert_string_equal(json_get_string(claims, "server_uuid", ""), world.servers[NODE].uuid);
+    json_decref(claims);
+    json_decref(attributes);
+    raw_answer_free(&answer);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE event ="
+                                       " 'server:backup.download'"),
+                     1);
+    expect(&world, "GET", backup_path(&world, NODE, uuid, "/download"), world.keys[FRIEND], NULL,
+           403, NULL);
+}
+
+static void only_completed_backups_are_downloaded(void **state)
+{
+    char creating[UUID_TEXT_BYTES], failed[UUID_TEXT_BYTES], remote[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, remote);
+    run_sql(&world, "UPDATE backups SET disk = 's3'");
+    add_backup(&world, NODE, ROW_CREATING, creating);
+    add_backup(&world, NODE, ROW_FAILED, failed);
+    expect(&world, "GET", backup_path(&world, NODE, creating, "/download"), world.keys[OWNER], NULL,
+           400, "\"BackupNotCompletedException\"");
+    expect(&world, "GET", backup_path(&world, NODE, failed, "/download"), world.keys[OWNER], NULL,
+           400, "\"BackupFailedException\"");
+    expect(&world, "GET", backup_path(&world, NODE, remote, "/download"), world.keys[OWNER], NULL,
+           400, "references an unknown disk driver type and cannot be downloaded.");
+}
+
+/* ---- lock ---- */
+
+static void lock_toggles_and_unlock_unlocks(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    const char *lock = backup_path(&world, NODE, uuid, "/lock");
+    const char *unlock = backup_path(&world, NODE, uuid, "/unlock");
+    const char *key = world.keys[OWNER];
+    expect(&world, "POST", lock, key, NULL, 200, "\"is_locked\":true");
+    expect(&world, "POST", lock, key, "{}", 200, "\"is_locked\":false");
+    expect(&world, "POST", unlock, key, NULL, 204, NULL);
+    expect(&world, "POST", lock, key, "null", 200, "\"is_locked\":true");
+    expect(&world, "POST", unlock, key, NULL, 204, NULL);
+    expect(&world, "POST", unlock, key, NULL, 204, NULL);
+    expect(&world, "GET", backup_path(&world, NODE, uuid, ""), key, NULL, 200,
+           "\"is_locked\":false");
+    struct raw_answer answer = ask(&world, "POST", lock, key, EXTENDED, NULL);
+    assert_int_equal(answer.status, 204);
+    assert_int_equal(answer.body.length, 0);
+    raw_answer_free(&answer);
+    assert_int_equal(
+        count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE event = 'server:backup.lock'"),
+        3);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE event ="
+                                       " 'server:backup.unlock'"),
+                     2);
+}
+
+/* ---- restore ---- */
+
+static void restore_sets_the_state_and_tells_the_node(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    const char *path = backup_path(&world, NODE, uuid, "/restore");
+    expect(&world, "POST", path, world.keys[OWNER], NULL, 204, NULL);
+    assert_non_null(strstr(world.order_body, "{\"adapter\":\"wings\",\"truncate_directory\":true,"
+                                             "\"download_url\":\"\",\"checksum\":\"sha256:e3b0"));
+    expect(&world, "GET", client_path(&world, NODE, ""), world.keys[OWNER], NULL, 200,
+           "\"status\":\"restoring_backup\"");
+    expect(&world, "POST", path, world.keys[OWNER], NULL, 409, "currently restoring");
+    expect(&world, "POST", remote_path(uuid, "/restore"), world.node_keys[NODE],
+           "{\"successful\":true}", 204, NULL);
+    expect(&world, "GET", client_path(&world, NODE, ""), world.keys[OWNER], NULL, 200,
+           "\"status\":null");
+    struct raw_answer answer =
+        ask(&world, "POST", path, world.keys[OWNER], EXTENDED, "{\"truncate\":false}");
+    assert_int_equal(answer.status, 202);
+    assert_int_equal(answer.body.length, 0);
+    raw_answer_free(&answer);
+    assert_non_null(strstr(world.order_body, "\"truncate_directory\":false"));
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE event ="
+                                       " 'server:backup.restore' AND properties ="
+                                       " '{\"name\":\"A backup\",\"truncate\":false}'"),
+                     1);
+}
+
+static void only_completed_backups_are_restored(void **state)
+{
+    char creating[UUID_TEXT_BYTES], failed[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_CREATING, creating);
+    add_backup(&world, NODE, ROW_FAILED, failed);
+    expect(&world, "POST", backup_path(&world, NODE, creating, "/restore"), world.keys[OWNER], "{}",
+           400, "This backup cannot be restored at this time: not completed or failed.");
+    expect(&world, "POST", backup_path(&world, NODE, failed, "/restore"), world.keys[OWNER], "{}",
+           400, "\"BadRequestHttpException\"");
+    struct raw_answer answer = ask(&world, "POST", backup_path(&world, NODE, creating, "/restore"),
+                                   world.keys[OWNER], EXTENDED, NULL);
+    assert_non_null(strstr(answer.body.data, "\"BackupNotCompletedException\""));
+    raw_answer_free(&answer);
+    set_status(&world, NODE, SERVER_INSTALLING);
+    answer = ask(&world, "POST", backup_path(&world, NODE, creating, "/restore"), world.keys[OWNER],
+                 EXTENDED, NULL);
+    assert_non_null(strstr(answer.body.data, "Cannot restore backup while server is installing."));
+    raw_answer_free(&answer);
+    assert_int_equal(world.orders, 0);
+}
+
+static void a_restore_that_was_not_taken_leaves_the_server_as_it_was(void **state)
+{
+    char uuid[UUID_TEXT_BYTES], gone[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    add_backup(&world, GONE_NODE, ROW_COMPLETED, gone);
+    world.node_status = 404;
+    expect(&world, "POST", backup_path(&world, NODE, uuid, "/restore"), world.keys[OWNER], NULL,
+           404, "\"DaemonConnectionException\"");
+    expect(&world, "POST", backup_path(&world, GONE_NODE, gone, "/restore"), world.keys[OWNER],
+           NULL, 504, NULL);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM servers WHERE status IS NOT NULL"), 0);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM roost_restores"), 0);
+}
+
+static void a_restore_that_may_have_begun_keeps_the_state(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    add_backup(&world, MUTE_NODE, ROW_COMPLETED, uuid);
+    expect(&world, "POST", backup_path(&world, MUTE_NODE, uuid, "/restore"), world.keys[OWNER],
+           NULL, 504, NULL);
+    expect(&world, "GET", client_path(&world, MUTE_NODE, ""), world.keys[OWNER], NULL, 200,
+           "\"status\":\"restoring_backup\"");
+    expect(&world, "POST", "/api/remote/servers/reset", world.node_keys[MUTE_NODE], NULL, 204,
+           NULL);
+    expect(&world, "GET", client_path(&world, MUTE_NODE, ""), world.keys[OWNER], NULL, 200,
+           "\"status\":null");
+}
+
+static void *restore_one(void *argument)
+{
+    struct raw_answer answer = ask(&world, "POST", argument, world.keys[OWNER], NULL, NULL);
+    unsigned status = answer.status;
+    raw_answer_free(&answer);
+    return (void *)(uintptr_t)status;
+}
+
+static void of_many_restores_at_once_one_begins(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    pthread_t threads[6];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    const char *path = backup_path(&world, NODE, uuid, "/restore");
+    for (int i = 0; i < 6; i++)
+        threads[i] = thread_start("restore", restore_one, (void *)path);
+    int begun = 0;
+    for (int i = 0; i < 6; i++) {
+        void *status;
+        pthread_join(threads[i], &status);
+        begun += (uintptr_t)status == 204;
+        if ((uintptr_t)status != 204 && (uintptr_t)status != 409)
+            fail_msg("status %u", (unsigned)(uintptr_t)status);
+    }
+    assert_int_equal(begun, 1);
+    assert_int_equal(world.orders, 1);
+}
+
+/* ---- delete ---- */
+
+static void delete_removes_the_file_and_then_the_row(void **state)
+{
+    char uuid[UUID_TEXT_BYTES], wanted[256];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    const char *path = backup_path(&world, NODE, uuid, "");
+    expect(&world, "DELETE", path, world.keys[OWNER], NULL, 204, NULL);
+    snprintf(wanted, sizeof(wanted), "DELETE /api/servers/%s/backup/%s", world.servers[NODE].uuid,
+             uuid);
+    assert_string_equal(world.order_path, wanted);
+    expect(&world, "DELETE", path, world.keys[OWNER], NULL, 404, NULL);
+    expect(&world, "GET", path, world.keys[OWNER], NULL, 404, NULL);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM backups WHERE deleted_at IS NOT NULL"),
+                     1);
+    assert_int_equal(count_sql(&world, "SELECT COUNT(*) FROM activity_logs WHERE event ="
+                                       " 'server:backup.delete' AND properties ="
+                                       " '{\"name\":\"A backup\",\"failed\":false}'"),
+                     1);
+}
+
+static void a_file_that_is_gone_already_is_no_error(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_FAILED, uuid);
+    world.node_status = 404;
+    expect(&world, "DELETE", backup_path(&world, NODE, uuid, ""), world.keys[OWNER], NULL, 204,
+           NULL);
+    assert_string_equal(state_of(&world, uuid), "none");
+}
+
+static void a_node_that_cannot_be_asked_keeps_the_row(void **state)
+{
+    char uuid[UUID_TEXT_BYTES], other[UUID_TEXT_BYTES];
+    add_backup(&world, GONE_NODE, ROW_COMPLETED, uuid);
+    add_backup(&world, NODE, ROW_COMPLETED, other);
+    expect(&world, "DELETE", backup_path(&world, GONE_NODE, uuid, ""), world.keys[OWNER], NULL, 504,
+           NULL);
+    world.node_status = 500;
+    expect(&world, "DELETE", backup_path(&world, NODE, other, ""), world.keys[OWNER], NULL, 500,
+           NULL);
+    assert_string_equal(state_of(&world, uuid), "completed");
+    assert_string_equal(state_of(&world, other), "completed");
+}
+
+static void what_is_locked_or_being_created_is_not_deleted(void **state)
+{
+    char locked[UUID_TEXT_BYTES], creating[UUID_TEXT_BYTES], failed[UUID_TEXT_BYTES];
+    add_backup(&world, NODE, ROW_COMPLETED, locked);
+    add_backup(&world, NODE, ROW_FAILED, failed);
+    run_sql(&world, "UPDATE backups SET is_locked = 1");
+    add_backup(&world, NODE, ROW_CREATING, creating);
+    expect(&world, "DELETE", backup_path(&world, NODE, locked, ""), world.keys[OWNER], NULL, 400,
+           "\"code\":\"BackupLockedException\",\"status\":\"400\",\"detail\":\"Cannot delete a "
+           "backup that is marked as locked.\"");
+    struct raw_answer answer = ask(&world, "DELETE", backup_path(&world, NODE, locked, ""),
+                                   world.keys[OWNER], EXTENDED, NULL);
+    assert_non_null(strstr(answer.body.data, "\"BackupIsLockedException\""));
+    raw_answer_free(&answer);
+    expect(&world, "DELETE", backup_path(&world, NODE, creating, ""), world.keys[OWNER], NULL, 409,
+           "Cannot delete backup while it is being created.");
+    assert_int_equal(world.orders, 0);
+    expect(&world, "DELETE", backup_path(&world, NODE, failed, ""), world.keys[OWNER], NULL, 204,
+           NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(create_tells_the_node_and_answers_the_object),
+        TEST(a_backup_without_a_name_gets_one),
+        TEST(who_may_not_delete_may_not_lock),
+        TEST(only_one_is_created_at_a_time),
+        TEST(failed_backups_do_not_count_against_the_limit),
+        cmocka_unit_test_setup_teardown(the_throttle_says_when_a_slot_is_free, start_throttled,
+                                        stop),
+        TEST(what_a_node_refused_never_was),
+        TEST(what_a_node_cannot_have_heard_of_never_was),
+        TEST(what_a_node_may_have_heard_of_stays),
+        TEST(a_report_may_come_before_the_nodes_answer),
+        TEST(of_many_at_once_one_is_created),
+        TEST(bad_bodies_change_nothing),
+        TEST(lists_are_cut_into_pages),
+        TEST(a_list_shows_what_was_committed_a_moment_ago),
+        TEST(the_neighbours_of_backups_answer),
+        TEST(a_download_is_a_signed_address_of_the_node),
+        TEST(only_completed_backups_are_downloaded),
+        TEST(lock_toggles_and_unlock_unlocks),
+        TEST(restore_sets_the_state_and_tells_the_node),
+        TEST(only_completed_backups_are_restored),
+        TEST(a_restore_that_was_not_taken_leaves_the_server_as_it_was),
+        TEST(a_restore_that_may_have_begun_keeps_the_state),
+        TEST(of_many_restores_at_once_one_begins),
+        TEST(delete_removes_the_file_and_then_the_row),
+        TEST(a_file_that_is_gone_already_is_no_error),
+        TEST(a_node_that_cannot_be_asked_keeps_the_row),
+        TEST(what_is_locked_or_being_created_is_not_deleted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
