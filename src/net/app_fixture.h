@@ -29,12 +29,11 @@ struct app {
     struct http_server *server;
     struct http_router *router;
     uint16_t port;
-    unsigned slow_ms;
+    _Atomic(unsigned) slow_ms;
     int file_fd;
     char *file_bytes;
     _Atomic(int) handled;               /* /slow */
     _Atomic(int) opened, closed, heard; /* websockets */
-    char *websocket_flood;              /* sent when a websocket says "flood" */
 };
 
 /* Zero fields of `config` become the fixture's. */

@@ -28,7 +28,7 @@ enum {
     HTTP_METHODS = HTTP_OPTIONS + 1,
     HTTP_SEGMENTS_MAX = 32,
     HTTP_REPLY_HEADERS_MAX = 24,
-    HTTP_KEPT_BODY_BYTES = 64 * 1024, /* of a body's memory, from one request to the next */
+    HTTP_KEPT_BODY_BYTES = 4 * 1024, /* of a body's memory, from one request to the next */
     HTTP_UNREAD_MAX_BYTES =
         64 * 1024 /* of a refused request's body that is read to keep the connection */
 };

@@ -49,7 +49,7 @@ const char *http_param(const struct http_request *request, const char *name)
     for (size_t i = 0; i < match->route->name_count; i++)
         if (strcmp(match->route->names[i], name) == 0)
             return match->values[i];
-    assert(!"the route has no such parameter");
+    assert(false && "the route has no such parameter");
     return "";
 }
 

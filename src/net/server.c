@@ -22,11 +22,15 @@ enum {
     BACKLOG = 1024,
     THREADS_MAX = 4,
     THREAD_STACK_BYTES = 512 * 1024,
-    /* A head of HTTP_HEAD_MAX_BYTES, its index, and the answer's head. */
-    CONNECTION_MEMORY_BYTES = 32 * 1024,
+    /*
+     * A head of HTTP_HEAD_MAX_BYTES, its index, and the answer's head.  No more than that:
+     * libmicrohttpd wipes all of it after every request.
+     */
+    CONNECTION_MEMORY_BYTES = 24 * 1024,
     STOP_POLL_MS = 2
 };
-static_assert((int)CONNECTION_MEMORY_BYTES >= 2 * (int)HTTP_HEAD_MAX_BYTES, "a head must fit");
+static_assert((int)CONNECTION_MEMORY_BYTES >= (int)HTTP_HEAD_MAX_BYTES + 8 * 1024,
+              "a head must fit");
 
 /* Weaker protocol versions are not spoken. */
 static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";

@@ -142,8 +142,8 @@ static void connections_are_kept(void **state)
         /* A small body of a refused request is read away. */
         "POST /nothing HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nGET / HTTP",
         "GET /items/1/2 HTTP/1.1\r\nHost: h\r\n\r\n",
-        "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "1\r\n1\r\n2;x=y\r\n|2\r\n0\r\nTrailer: 1\r\n\r\n",
+        ("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "1\r\n1\r\n2;x=y\r\n|2\r\n0\r\nTrailer: 1\r\n\r\n"),
     };
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         struct raw_answer answer;
@@ -189,11 +189,16 @@ static void an_expected_continue_is_given(void **state)
     close(fd);
 }
 
+/* Also behind a head that leaves libmicrohttpd's memory for the connection nearly full. */
 static void bodies_up_to_the_limit_are_taken(void **state)
 {
     scope_buf struct buf request = BUF_INIT;
-    buf_printf(&request, "POST /work-echo HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
+    buf_printf(&request, "POST /work-echo HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n",
                APP_BODY_MAX_BYTES);
+    for (int i = 0; i < 90; i++)
+        buf_printf(&request, "X-Header-%d: %.165s\r\n", i, app.file_bytes);
+    assert_in_range(request.length, HTTP_HEAD_MAX_BYTES - 500, HTTP_HEAD_MAX_BYTES - 2);
+    buf_add_str(&request, "\r\n");
     buf_add(&request, app.file_bytes, APP_BODY_MAX_BYTES);
     int fd = raw_connect(app.port);
     struct raw_answer answer;

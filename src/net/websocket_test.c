@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A small client that sends frames as they are (RFC 6455, section 5.2). */
 #include <arpa/inet.h>
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -311,6 +312,90 @@ static void stopping_closes_all(void **state)
     app = own;
 }
 
+/* All of `length` bytes, or the test fails. */
+static void receive_tls(CURL *curl, void *bytes, size_t length)
+{
+    char *cursor = bytes;
+    int64_t deadline_us = time_monotonic_us() + 10 * 1000 * 1000;
+    while (length > 0 && time_monotonic_us() < deadline_us) {
+        size_t got = 0;
+        CURLcode code = curl_easy_recv(curl, cursor, length, &got);
+        if (code == CURLE_AGAIN)
+            usleep(1000);
+        else
+            assert_true(code == CURLE_OK && got > 0);
+        cursor += got;
+        length -= got;
+    }
+    assert_int_equal(length, 0);
+}
+
+static void send_tls(CURL *curl, const struct buf *bytes)
+{
+    size_t done = 0;
+    while (done < bytes->length) {
+        size_t sent = 0;
+        CURLcode code = curl_easy_send(curl, bytes->data + done, bytes->length - done, &sent);
+        assert_true(code == CURLE_OK || code == CURLE_AGAIN);
+        done += sent;
+    }
+}
+
+static void expect_head_tls(CURL *curl)
+{
+    scope_buf struct buf head = BUF_INIT;
+    while (strstr(head.data, "\r\n\r\n") == NULL) {
+        char byte;
+        receive_tls(curl, &byte, 1);
+        buf_add_char(&head, byte);
+    }
+    assert_non_null(strstr(head.data, "HTTP/1.1 101 "));
+}
+
+static void it_works_over_tls(void **state)
+{
+    struct app own = app;
+    scope_buf struct buf certificate = BUF_INIT;
+    scope_buf struct buf key = BUF_INIT;
+    char path[64];
+    make_certificate(&certificate, &key, path);
+    app_start(&app, (struct http_server_config){.tls_certificate_pem = certificate.data,
+                                                .tls_key_pem = key.data});
+    scope_free char *url = xasprintf("https://127.0.0.1:%u/", app.port);
+    CURL *curl = curl_easy_init();
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_CAINFO, path);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
+
+    scope_buf struct buf bytes = BUF_INIT;
+    buf_add_str(&bytes, HANDSHAKE);
+    send_tls(curl, &bytes);
+    expect_head_tls(curl);
+    unsigned char greeting[4];
+    receive_tls(curl, greeting, sizeof(greeting));
+    assert_memory_equal(greeting, "\x81\x02hi", 4);
+
+    enum {
+        MESSAGE_BYTES = 20000
+    };
+    for (int i = 0; i < 3; i++) {
+        buf_clear(&bytes);
+        add_frame(&bytes, FINAL | TEXT, app.file_bytes + i, MESSAGE_BYTES);
+        send_tls(curl, &bytes);
+        scope_free char *echoed = xmalloc(MESSAGE_BYTES + 4);
+        receive_tls(curl, echoed, MESSAGE_BYTES + 4);
+        assert_memory_equal(echoed + 4, app.file_bytes + i, MESSAGE_BYTES);
+    }
+    app_stop(&app, 1000); /* with the socket open */
+    assert_int_equal(app.closed, 1);
+    curl_easy_cleanup(curl);
+    app = own;
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +408,7 @@ int main(void)
         cmocka_unit_test(who_is_silent_is_pinged_and_dropped),
         cmocka_unit_test(who_leaves_is_noticed),
         cmocka_unit_test(stopping_closes_all),
+        cmocka_unit_test(it_works_over_tls),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
