@@ -34,8 +34,8 @@ static const char *const create_tables[] = {
     " refused_since_us INTEGER NOT NULL DEFAULT 0, next_at_us INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE (kind, backup))",
     "CREATE TABLE denied_tokens (jti TEXT PRIMARY KEY, denied_at_s INTEGER NOT NULL)",
-    "CREATE TABLE used_tokens (unique_id TEXT PRIMARY KEY, uses INTEGER NOT NULL,"
-    " until_s INTEGER NOT NULL)",
+    "CREATE TABLE used_tokens (unique_id TEXT NOT NULL, address TEXT NOT NULL,"
+    " until_s INTEGER NOT NULL, UNIQUE (unique_id, address))",
     "CREATE TABLE directories (server TEXT PRIMARY KEY, path TEXT NOT NULL)",
     "CREATE TABLE leftovers (parent TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (parent, name))",
     NULL,

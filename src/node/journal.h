@@ -140,9 +140,14 @@ int journal_deny_token(struct journal *journal, const char *jti, int64_t denied_
 int journal_is_denied(struct journal *journal, const char *jti, int64_t issued_at_s,
                       bool *is_denied, struct error *err);
 
-/* Counts a use of a token and says how many there were with this one. */
-int journal_use_token(struct journal *journal, const char *unique_id, int64_t until_s,
-                      int64_t *uses, struct error *err);
+/* Notes who uses a token, and says how many different ones that are with this one. */
+struct token_use {
+    const char *unique_id;
+    const char *address;
+    int64_t until_s;
+};
+int journal_use_token(struct journal *journal, const struct token_use *use, int64_t *users,
+                      struct error *err);
 
 /* Drops what has no meaning any more at `now_s`. */
 int journal_tidy(struct journal *journal, int64_t now_s, struct error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of signed tokens: which were denied, and how often each was used.  Outlives the process. */
+/* What is known of signed tokens: which were denied, and who used which.  Outlives the process. */
 #include "node/journal_internal.h"
 #include "node/token.h"
 
@@ -31,26 +31,41 @@ int journal_is_denied(struct journal *journal, const char *jti, int64_t issued_a
     return 0;
 }
 
-int journal_use_token(struct journal *journal, const char *unique_id, int64_t until_s,
-                      int64_t *uses, struct error *err)
+static int count_users(struct db_session *session, const struct token_use *use, bool *is_known,
+                       int64_t *users, struct error *err)
 {
-    struct db_session *session = db_begin(journal->db, err);
+    int64_t known = 0;
+    if (db_query_int(session,
+                     "SELECT count(*) FROM used_tokens WHERE unique_id = ? AND address = ?",
+                     DB_PARAMS(db_text(use->unique_id), db_text(use->address)), 0, &known, err) < 0)
+        return -1;
+    *is_known = known > 0;
+    return db_query_int(session, "SELECT count(*) FROM used_tokens WHERE unique_id = ?",
+                        DB_PARAMS(db_text(use->unique_id)), 0, users, err);
+}
+
+int journal_use_token(struct journal *journal, const struct token_use *use, int64_t *users,
+                      struct error *err)
+{
+    bool is_known;
+    struct db_session *session = db_reader(journal->db, err);
+    if (session == NULL || count_users(session, use, &is_known, users, err) < 0)
+        return -1;
+    if (is_known)
+        return 0; /* the usual case writes nothing */
+    session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int64_t changed = 0;
-    int result = db_run(session, "UPDATE used_tokens SET uses = uses + 1 WHERE unique_id = ?",
-                        DB_PARAMS(db_text(unique_id)), &changed, err);
-    if (result == 0 && changed == 0)
-        result =
-            db_run(session, "INSERT INTO used_tokens (unique_id, uses, until_s) VALUES (?, 1, ?)",
-                   DB_PARAMS(db_text(unique_id), db_int(until_s)), NULL, err);
     int64_t count = 0;
-    if (result == 0)
-        result = db_query_int(session, "SELECT uses FROM used_tokens WHERE unique_id = ?",
-                              DB_PARAMS(db_text(unique_id)), 0, &count, err);
+    int result = count_users(session, use, &is_known, &count, err);
+    if (result == 0 && !is_known)
+        result = db_run(
+            session, "INSERT INTO used_tokens (unique_id, address, until_s) VALUES (?, ?, ?)",
+            DB_PARAMS(db_text(use->unique_id), db_text(use->address), db_int(use->until_s)), NULL,
+            err);
     if (journal_finish(session, result, err) < 0)
         return -1;
-    *uses = count;
+    *users = count + (is_known ? 0 : 1);
     return 0;
 }
 

@@ -172,6 +172,10 @@ int place_remove_archive(const struct places *places, const char *server, const 
 int place_remove_archives(const struct places *places, const char *server, struct error *err)
 {
     assert(uuid_is_canonical(server));
+    struct stat info;
+    if (fstatat(places->backups_fd, server, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISDIR(info.st_mode))
+        return error_set(err, ERROR_CONFLICT, "the archives of server %s are no directory", server);
     if (beneath_remove_tree(places->backups_fd, server, err) < 0)
         return -1;
     return file_sync(places->backups_fd, server, err);

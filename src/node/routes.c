@@ -166,6 +166,9 @@ static void route_servers(const struct http_request *request, struct http_reply 
         return;
     struct json_writer w = json_writer_to(http_reply_body(reply));
     struct servers_view view = {.w = &w, .node = app};
+    struct error err = ERROR_INIT;
+    if (servers_refresh(view.node->servers, &err) < 0)
+        log_warning("list of servers may be old reason=%s", err.text);
     json_begin_array(&w);
     servers_each(view.node->servers, visit_server, &view);
     json_end_array(&w);

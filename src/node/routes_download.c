@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signed downloads.  A token is good for one download: HEAD is free, and a range that goes on somewhere
- * inside the file may be asked for as often as it takes, within the token's life.  A start from the
- * beginning counts, so that a prefetcher or a scanner does not spoil the link and a
- * link that was passed on ends soon.
+ * Signed downloads.  A token is good for one download: HEAD is free, and so is a range that goes on somewhere
+ * inside the file, from wherever the client is now.  Whoever starts from the beginning is noted by
+ * address; a few may, so that a prefetcher or a scanner does not spoil the link, and a link that was
+ * passed round ends.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "node/token.h"
 
 enum {
-    STARTS_MAX = 5
+    STARTERS_MAX = 5
 };
 
 /*
@@ -65,12 +65,15 @@ static bool may_start(struct node *node, const struct http_request *request,
     if (request->method == HTTP_HEAD || is_continuation(request, etag))
         return true;
     struct error err = ERROR_INIT;
-    int64_t uses;
-    if (journal_use_token(node->journal, token->unique_id, token->expires_at_s, &uses, &err) < 0) {
+    int64_t users;
+    struct token_use use = {.unique_id = token->unique_id,
+                            .address = request->remote_address,
+                            .until_s = token->expires_at_s};
+    if (journal_use_token(node->journal, &use, &users, &err) < 0) {
         route_fails(request, reply, &err);
         return false;
     }
-    if (uses > STARTS_MAX) {
+    if (users > STARTERS_MAX) {
         node_api_error(request, reply, 404, NODE_ERROR_NO_DOWNLOAD);
         return false;
     }

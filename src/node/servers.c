@@ -12,7 +12,8 @@
 enum {
     ABSENT_MAX = 64,
     ABSENT_LIFE_US = 10 * 1000 * 1000,
-    GENTLE_PAUSE_US = 1000 * 1000,
+    GENTLE_BURST = 32,
+    GENTLE_PAUSE_US = 500 * 1000, /* until one more may be asked */
 };
 
 struct server_list {
@@ -29,7 +30,7 @@ struct servers {
         int64_t until_us; /* monotonic */
     } absent[ABSENT_MAX];
     size_t next_absent;
-    int64_t next_gentle_us;
+    int64_t gentle_since_us; /* what has been asked gently, as time: a leaking bucket */
 };
 
 struct servers *servers_create(struct remote_api *remote)
@@ -175,6 +176,18 @@ int servers_sync(struct servers *servers, const char *uuid, struct error *err)
     return result;
 }
 
+static bool may_ask_gently(struct servers *servers)
+{
+    int64_t now_us = time_monotonic_us();
+    int64_t full_us = now_us - (int64_t)GENTLE_BURST * GENTLE_PAUSE_US;
+    if (servers->gentle_since_us < full_us)
+        servers->gentle_since_us = full_us;
+    if (servers->gentle_since_us + GENTLE_PAUSE_US > now_us)
+        return false;
+    servers->gentle_since_us += GENTLE_PAUSE_US;
+    return true;
+}
+
 enum lookup {
     LOOKUP_KNOWN,
     LOOKUP_ABSENT,
@@ -195,11 +208,7 @@ static enum lookup look_up(struct servers *servers, const char *uuid, struct rem
     } else if (is_absent(servers, uuid)) {
         verdict = LOOKUP_ABSENT;
     } else if (is_gentle) {
-        int64_t now_us = time_monotonic_us();
-        if (now_us < servers->next_gentle_us)
-            verdict = LOOKUP_ABSENT;
-        else
-            servers->next_gentle_us = now_us + GENTLE_PAUSE_US;
+        verdict = may_ask_gently(servers) ? LOOKUP_UNKNOWN : LOOKUP_ABSENT;
     }
     pthread_mutex_unlock(&servers->mutex);
     return verdict;

@@ -26,7 +26,7 @@ int servers_sync(struct servers *servers, const char *uuid, struct error *err);
 int servers_find(struct servers *servers, const char *uuid, struct remote_server *server,
                  struct error *err);
 
-/* As servers_find() for callers that have not shown a token: asks the panel about once a second at most. */
+/* As servers_find() for callers that have not shown a token: asks the panel twice a second at most, after a burst. */
 int servers_find_gently(struct servers *servers, const char *uuid, struct error *err);
 
 /* By uuid, with the list locked. */

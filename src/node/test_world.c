@@ -180,7 +180,9 @@ void world_start_node(struct world *world)
     if (world->node == NULL)
         fail_msg("%s", err.text);
     struct http_router *router = node_router(world->node);
-    struct http_server_config config = {.address = "127.0.0.1", .threads = 1};
+    static const char *const proxies[] = {"127.0.0.1", NULL};
+    struct http_server_config config = {
+        .address = "127.0.0.1", .threads = 1, .trusted_proxies = proxies};
     world->node_server = http_server_start(&config, &router, 1, &err);
     if (world->node_server == NULL)
         fail_msg("%s", err.text);
