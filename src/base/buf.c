@@ -39,26 +39,6 @@ void buf_reserve(struct buf *buf, size_t more_bytes)
     buf->data[buf->length] = '\0';
 }
 
-void buf_add(struct buf *buf, const void *bytes, size_t length)
-{
-    if (length == 0)
-        return;
-    buf_reserve(buf, length);
-    memcpy(buf->data + buf->length, bytes, length);
-    buf->length += length;
-    buf->data[buf->length] = '\0';
-}
-
-void buf_add_str(struct buf *buf, const char *text)
-{
-    buf_add(buf, text, strlen(text));
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-    buf_add(buf, &c, 1);
-}
-
 void buf_add_zeros(struct buf *buf, size_t length)
 {
     buf_reserve(buf, length);

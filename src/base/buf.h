@@ -57,9 +57,28 @@ extern char buf_empty[1];
 void buf_free(struct buf *buf);
 void buf_clear(struct buf *buf); /* length 0, memory kept */
 void buf_reserve(struct buf *buf, size_t more_bytes);
-void buf_add(struct buf *buf, const void *bytes, size_t length);
-void buf_add_str(struct buf *buf, const char *text);
-void buf_add_char(struct buf *buf, char c);
+
+static inline void buf_add(struct buf *buf, const void *bytes, size_t length)
+{
+    if (length == 0)
+        return;
+    if (buf->capacity <= length || buf->capacity - length <= buf->length)
+        buf_reserve(buf, length);
+    memcpy(buf->data + buf->length, bytes, length);
+    buf->length += length;
+    buf->data[buf->length] = '\0';
+}
+
+static inline void buf_add_str(struct buf *buf, const char *text)
+{
+    buf_add(buf, text, strlen(text));
+}
+
+static inline void buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
 void buf_add_zeros(struct buf *buf, size_t length);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_truncate(struct buf *buf, size_t length); /* to at most `length` */

@@ -112,45 +112,36 @@ void json_end_array(struct json_writer *w)
 
 void json_key(struct json_writer *w, const char *key)
 {
-    begin_value(w);
+    size_t length = strlen(key);
+    buf_reserve(w->out, length + 4);
+    if (w->needs_comma)
+        buf_add_char(w->out, ',');
     buf_add_char(w->out, '"');
-    buf_add_str(w->out, key);
+    buf_add(w->out, key, length);
     buf_add(w->out, "\":", 2);
     w->needs_comma = false;
 }
 
-static const char *short_escape(unsigned char c)
-{
-    switch (c) {
-    case '"':
-        return "\\\"";
-    case '\\':
-        return "\\\\";
-    case '\n':
-        return "\\n";
-    case '\r':
-        return "\\r";
-    case '\t':
-        return "\\t";
-    default:
-        return NULL;
-    }
-}
+/* What follows the backslash; 'u': four digits; 0: nothing to escape. */
+static const char escapes[256] = {
+    [0 ... 8] = 'u',       ['\t'] = 't', ['\n'] = 'n',  [0x0b ... 0x0c] = 'u', ['\r'] = 'r',
+    [0x0e ... 0x1f] = 'u', ['"'] = '"',  ['\\'] = '\\', [0x7f] = 'u',
+};
 
 static void add_escaped(struct buf *out, const char *s, size_t length)
 {
     size_t run = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+        char escape = escapes[c];
+        if (escape == 0)
             continue;
         buf_add(out, s + run, i - run);
         run = i + 1;
-        const char *escape = short_escape(c);
-        if (escape != NULL)
-            buf_add_str(out, escape);
-        else
+        if (escape == 'u')
             buf_printf(out, "\\u%04x", c);
+        else
+            buf_add(out, (const char[]){'\\', escape}, 2);
     }
     buf_add(out, s + run, length - run);
 }

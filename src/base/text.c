@@ -27,6 +27,15 @@ bool utf8_is_valid(struct slice text)
 {
     const unsigned char *s = text.data;
     for (size_t i = 0; i < text.length;) {
+        /* Most text is ASCII: eight bytes at a time. */
+        uint64_t word;
+        if (text.length - i >= sizeof(word)) {
+            memcpy(&word, s + i, sizeof(word));
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof(word);
+                continue;
+            }
+        }
         size_t step = sequence_length(s + i, text.length - i);
         if (step == 0)
             return false;

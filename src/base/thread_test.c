@@ -96,6 +96,20 @@ static void times_survive_their_texts(void **state)
     }
 }
 
+static void the_calendar_agrees_with_libc(void **state)
+{
+    char ours[TIME_TEXT_BYTES], theirs[TIME_TEXT_BYTES];
+    for (int64_t second = -62135596800; second < INT64_C(253402300800); second += 86399 * 37) {
+        time_t when = second;
+        struct tm parts;
+        gmtime_r(&when, &parts);
+        snprintf(theirs, sizeof(theirs), "%04d-%02d-%02d %02d:%02d:%02d", parts.tm_year + 1900,
+                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+        time_format_sql(second * 1000000, ours);
+        assert_string_equal(ours, theirs);
+    }
+}
+
 static void what_is_not_a_time_is_refused(void **state)
 {
     static const char *const bad[] = {"",
@@ -142,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(waiting_ends_at_its_time),
         cmocka_unit_test(times_survive_their_texts),
+        cmocka_unit_test(the_calendar_agrees_with_libc),
         cmocka_unit_test(what_is_not_a_time_is_refused),
         cmocka_unit_test(uuids_have_one_form),
     };

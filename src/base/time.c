@@ -24,42 +24,98 @@ int64_t time_monotonic_us(void)
     return (int64_t)now.tv_sec * US_PER_SECOND + now.tv_nsec / 1000;
 }
 
-static struct tm split(int64_t at_us, int *millisecond)
+struct civil {
+    int64_t year;
+    unsigned month, day, hour, minute, second, millisecond;
+    unsigned weekday; /* 0: Sunday */
+};
+
+/*
+ * Days are counted from 1 March of year 0 in eras of 400 years, in which the calendar repeats: then a
+ * leap day is the last of its year, and months follow a straight line of 153 days in five.
+ */
+static struct civil split(int64_t at_us)
 {
+    enum {
+        DAYS_OF_ERA = 146097,
+        DAYS_TO_1970 = 719468,
+        DAY_S = 86400
+    };
     int64_t seconds = at_us / US_PER_SECOND;
-    int64_t rest = at_us % US_PER_SECOND;
-    if (rest < 0) {
-        rest += US_PER_SECOND;
+    int64_t rest_us = at_us % US_PER_SECOND;
+    if (rest_us < 0) {
+        rest_us += US_PER_SECOND;
         seconds--;
     }
-    *millisecond = (int)(rest / 1000);
-    time_t when = (time_t)seconds;
-    struct tm parts;
-    if (gmtime_r(&when, &parts) == NULL)
-        memset(&parts, 0, sizeof(parts));
-    return parts;
+    int64_t days = seconds / DAY_S;
+    int64_t second = seconds % DAY_S;
+    if (second < 0) {
+        second += DAY_S;
+        days--;
+    }
+    struct civil civil = {
+        .hour = (unsigned)(second / 3600),
+        .minute = (unsigned)(second / 60 % 60),
+        .second = (unsigned)(second % 60),
+        .millisecond = (unsigned)(rest_us / 1000),
+        .weekday = (unsigned)(((days + 4) % 7 + 7) % 7), /* 1970 began on a Thursday */
+    };
+    days += DAYS_TO_1970;
+    int64_t era = (days >= 0 ? days : days - DAYS_OF_ERA + 1) / DAYS_OF_ERA;
+    unsigned day = (unsigned)(days - era * DAYS_OF_ERA);
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    unsigned day_of_year = day - (365 * year + year / 4 - year / 100);
+    unsigned month = (5 * day_of_year + 2) / 153;
+    civil.day = day_of_year - (153 * month + 2) / 5 + 1;
+    civil.month = month < 10 ? month + 3 : month - 9;
+    civil.year = era * 400 + year + (civil.month <= 2 ? 1 : 0);
+    return civil;
+}
+
+static char *put_digits(char *out, uint64_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + digits;
+}
+
+/* "YYYY-MM-DD" `separator` "HH:MM:SS"; years outside 0 to 9999 have no such form and are cut. */
+static char *put_stamp(char *out, const struct civil *civil, char separator)
+{
+    int64_t year = civil->year < 0 ? 0 : civil->year > 9999 ? 9999 : civil->year;
+    out = put_digits(out, (uint64_t)year, 4);
+    *out++ = '-';
+    out = put_digits(out, civil->month, 2);
+    *out++ = '-';
+    out = put_digits(out, civil->day, 2);
+    *out++ = separator;
+    out = put_digits(out, civil->hour, 2);
+    *out++ = ':';
+    out = put_digits(out, civil->minute, 2);
+    *out++ = ':';
+    return put_digits(out, civil->second, 2);
 }
 
 void time_format_atom(int64_t at_us, char text[TIME_TEXT_BYTES])
 {
-    int ms;
-    struct tm parts = split(at_us, &ms);
-    strftime(text, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S+00:00", &parts);
+    struct civil civil = split(at_us);
+    memcpy(put_stamp(text, &civil, 'T'), "+00:00", sizeof("+00:00"));
 }
 
 void time_format_sql(int64_t at_us, char text[TIME_TEXT_BYTES])
 {
-    int ms;
-    struct tm parts = split(at_us, &ms);
-    strftime(text, TIME_TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &parts);
+    struct civil civil = split(at_us);
+    *put_stamp(text, &civil, ' ') = '\0';
 }
 
 void time_format_log(int64_t at_us, char text[TIME_TEXT_BYTES])
 {
-    int ms;
-    struct tm parts = split(at_us, &ms);
-    size_t length = strftime(text, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, TIME_TEXT_BYTES - length, ".%03dZ", ms);
+    struct civil civil = split(at_us);
+    char *end = put_stamp(text, &civil, 'T');
+    *end++ = '.';
+    memcpy(put_digits(end, civil.millisecond, 3), "Z", sizeof("Z"));
 }
 
 void time_format_http(int64_t at_us, char text[TIME_TEXT_BYTES])
@@ -67,12 +123,11 @@ void time_format_http(int64_t at_us, char text[TIME_TEXT_BYTES])
     static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    int ms;
-    struct tm parts = split(at_us, &ms);
-    char rest[24];
-    strftime(rest, sizeof(rest), "%Y %H:%M:%S GMT", &parts);
-    snprintf(text, TIME_TEXT_BYTES, "%s, %02d %s %s", days[parts.tm_wday], parts.tm_mday,
-             months[parts.tm_mon], rest);
+    struct civil civil = split(at_us);
+    char stamp[TIME_TEXT_BYTES];
+    *put_stamp(stamp, &civil, ' ') = '\0';
+    snprintf(text, TIME_TEXT_BYTES, "%s, %02u %s %.4s %.8s GMT", days[civil.weekday], civil.day,
+             months[civil.month - 1], stamp, stamp + 11);
 }
 
 static bool read_number(const char **text, int digits, int *value)
