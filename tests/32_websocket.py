@@ -7,7 +7,7 @@ import time
 import pytest
 import websocket
 
-from harness import PATIENCE_S, token_part
+from harness import PATIENCE_S, token_part, wait_until
 
 
 class Socket:
@@ -16,6 +16,9 @@ class Socket:
     def __init__(self, server, key=None, token=None, authenticate=True):
         details = server.client(key=key).get(f"{server.api}/websocket").json()["data"]
         self.token = token or details["token"]
+        # A node that has not heard of the server yet learns of it here; without a token it asks its panel only
+        # about once a second (test_a_new_servers_socket_opens_within_seconds).
+        server.roost.node_client().get(f"/api/servers/{server.uuid}")
         self.connection = websocket.create_connection(details["socket"], timeout=PATIENCE_S,
                                                       header=["Origin: " + server.roost.url])
         if authenticate:
@@ -63,6 +66,16 @@ def listen(server):
     yield opened
     for one in sockets:
         one.close()
+
+
+def test_a_new_servers_socket_opens_within_seconds(roost):
+    for server in [roost.add_server() for _ in range(3)]:
+        details = server.client().get(f"{server.api}/websocket").json()["data"]
+
+        def opens(url=details["socket"]):
+            with contextlib.suppress(websocket.WebSocketBadStatusException):
+                return websocket.create_connection(url, timeout=PATIENCE_S)
+        wait_until("the node to know the server", opens, 5).close()
 
 
 def test_a_completed_backup_is_announced_under_both_names(server, listen):

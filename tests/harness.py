@@ -342,9 +342,9 @@ class Server:
     def transfer(self, successful=None):
         """A row of a move to another node; `successful` None is one that goes on."""
         node = self.roost.value("SELECT node_id FROM servers WHERE uuid = ?", self.uuid)
-        self.roost.sql("INSERT INTO server_transfers (server_id, successful, old_node, new_node, created_at, "
-                       "updated_at) VALUES (?, ?, ?, ?, ?, ?)", self.id, successful, node, node, utc_text(),
-                       utc_text())
+        self.roost.sql("INSERT INTO server_transfers (server_id, successful, old_node, new_node, old_allocation, "
+                       "new_allocation, created_at, updated_at) VALUES (?, ?, ?, ?, 0, 0, ?, ?)", self.id,
+                       successful, node, node, utc_text(), utc_text())
 
 
 class Installation:
@@ -357,7 +357,7 @@ class Installation:
         self.base = base
         self.data = base / "data"
         self.config = self.data / "roost.yml"
-        self.backups = self.data / "backups"
+        self.backups = self.data / "node" / "backups"
         self.journal = self.data / "node" / "node.db"
         self.database = self.data / "panel.db"
         self.tls = tls
@@ -561,7 +561,7 @@ class Installation:
         directory = self.base / "volumes" / uuid / "world"
         write_tree(directory, files if files is not None else {"a.txt": b"one\n", "dir/b.bin": b"\0" * 5000})
         self.run("server", "add", name, "--uuid", uuid, "--owner", owner, "--directory", directory,
-                 "--backup-limit", limit, *options)
+                 "--backup-limit", limit, "--node", "apart" if self.apart else "local", *options)
         return Server(self, uuid, directory, self.keys.get(owner) or self.key)
 
     def attach(self, server, directory):
@@ -634,7 +634,7 @@ class Installation:
         """A token with these claims, signed as this installation's panel would (or with another key)."""
         head = {"typ": "JWT", "alg": "HS256", **(header or {})}
         text = ".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
-        secret = (key or self.node_token()[1]).encode()
+        secret = (self.node_token()[1] if key is None else key).encode()
         return text + "." + base64url(hmac.new(secret, text.encode(), hashlib.sha256).digest())
 
     def download(self, token, method="GET", **options):
