@@ -146,11 +146,40 @@ static void add_escaped(struct buf *out, const char *s, size_t length)
     buf_add(out, s + run, length - run);
 }
 
+/* Bit 7 of every byte of `word` that equals `byte`; exact where no byte of `word` has its own bit 7. */
+static uint64_t bytes_equal(uint64_t word, unsigned char byte)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t differs = word ^ (ones * byte);
+    return (differs - ones) & ~differs & (ones << 7);
+}
+
+/* Printable ASCII without quotes and backslashes, as nearly all names and times are: eight bytes at a time. */
+static bool is_plain(const char *s, size_t length)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (; length >= sizeof(uint64_t); length -= sizeof(uint64_t), s += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, s, sizeof(word));
+        uint64_t below_space = (word - ones * 0x20) & ~word;
+        if (((word | below_space) & (ones << 7)) != 0 || bytes_equal(word, '"') != 0 ||
+            bytes_equal(word, '\\') != 0 || bytes_equal(word, 0x7f) != 0)
+            return false;
+    }
+    for (; length > 0; length--, s++)
+        if ((unsigned char)*s >= 0x80 || escapes[(unsigned char)*s] != 0)
+            return false;
+    return true;
+}
+
 void json_put_string_slice(struct json_writer *w, struct slice text)
 {
+    buf_reserve(w->out, text.length + 3);
     begin_value(w);
     buf_add_char(w->out, '"');
-    if (utf8_is_valid(text)) {
+    if (is_plain(text.data, text.length)) {
+        buf_add(w->out, text.data, text.length);
+    } else if (utf8_is_valid(text)) {
         add_escaped(w->out, text.data, text.length);
     } else {
         scope_buf struct buf valid = BUF_INIT;

@@ -86,12 +86,30 @@ static void what_is_written_reads_back(void **state)
     assert_string_equal(json_get_string(value, "bytes", ""), "\xef\xbf\xbd");
 }
 
+static void every_byte_at_every_place_reads_back(void **state)
+{
+    for (unsigned byte = 1; byte < 0x80; byte++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[21] = "abcdefghijklmnopqrst";
+            text[at] = (char)byte;
+            scope_buf struct buf json = BUF_INIT;
+            struct json_writer w = json_writer_to(&json);
+            json_put_string(&w, text);
+            struct error err = ERROR_INIT;
+            scope_json json_t *value = json_read(buf_slice(&json), &err);
+            assert_non_null(value);
+            assert_string_equal(json_string_value(value), text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_is_strict),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(every_byte_at_every_place_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
