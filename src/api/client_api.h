@@ -121,6 +121,17 @@ struct client_server {
     bool is_owner, is_node_under_maintenance, is_transferring;
     int64_t memory_mib, swap_mib, disk_mib, io_weight, cpu_percent;
     int64_t backup_limit;
+    const struct client_last_restore *last_restore; /* NULL: not told; ours, see below */
+};
+
+/*
+ * How the server's last restore ended: {"backup":…,"is_successful":…,"completed_at":…}, or null
+ * where none ended since one began.  Pterodactyl's own clients cannot tell; `status` alone does not say.
+ */
+struct client_last_restore {
+    const char *backup; /* NULL: null */
+    bool is_successful;
+    int64_t completed_at_us;
 };
 void client_api_write_server(struct json_writer *w, const struct client_server *server);
 /* The whole answer of GET server; `permissions` ("*" for all) ends with NULL. */

@@ -92,6 +92,22 @@ static void put_limits(struct json_writer *w, const struct client_server *server
     json_end_object(w);
 }
 
+static void put_last_restore(struct json_writer *w, const struct client_last_restore *last)
+{
+    char completed_at[TIME_TEXT_BYTES];
+    json_key(w, "last_restore");
+    if (last->backup == NULL) {
+        json_put_null(w);
+        return;
+    }
+    time_format_atom(last->completed_at_us, completed_at);
+    json_begin_object(w);
+    json_field_string(w, "backup", last->backup);
+    json_field_bool(w, "is_successful", last->is_successful);
+    json_field_string(w, "completed_at", completed_at);
+    json_end_object(w);
+}
+
 /* "object" and "attributes", inside an open object. */
 static void put_server(struct json_writer *w, const struct client_server *server)
 {
@@ -118,6 +134,8 @@ static void put_server(struct json_writer *w, const struct client_server *server
     json_field_bool(w, "is_installing",
                     strcmp(status, "installing") == 0 || strcmp(status, "install_failed") == 0);
     json_field_bool(w, "is_transferring", server->is_transferring);
+    if (server->last_restore != NULL)
+        put_last_restore(w, server->last_restore);
     json_end_object(w);
 }
 

@@ -186,11 +186,21 @@ static const char *const record_of_events[] = {
     NULL,
 };
 
+static const char *const outcomes[] = {
+    "CREATE TABLE roost_last_restores ("
+    " server_id INTEGER PRIMARY KEY REFERENCES servers (id) ON DELETE CASCADE,"
+    " backup_uuid TEXT NOT NULL," /* not its id: a backup may be deleted afterwards */
+    " is_successful INTEGER NOT NULL,"
+    " ended_at TEXT NOT NULL)",
+    NULL,
+};
+
 static const struct db_migration steps[] = {
     {"001 users and keys", people},
     {"002 nodes and servers", places},
     {"003 backups", backups},
     {"004 activity", record_of_events},
+    {"005 outcomes of restores", outcomes},
 };
 
 int schema_prepare(struct db *db, struct error *err)

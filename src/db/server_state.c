@@ -52,6 +52,9 @@ int server_restore_begin(struct db_session *session, int64_t server_id, int64_t 
     char now[TIME_TEXT_BYTES];
     db_time_text(time_now_us(), now);
     int64_t changed;
+    if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
+               DB_PARAMS(db_int(server_id)), NULL, err) < 0)
+        return -1;
     if (db_run(session,
                "UPDATE roost_restores SET backup_id = ?, started_at = ? WHERE server_id = ?",
                DB_PARAMS(db_int(backup_id), db_text(now), db_int(server_id)), &changed, err) < 0)
@@ -80,4 +83,39 @@ int server_restore_end(struct db_session *session, int64_t server_id, struct err
 {
     return db_run(session, "DELETE FROM roost_restores WHERE server_id = ?",
                   DB_PARAMS(db_int(server_id)), NULL, err);
+}
+
+int server_restore_note(struct db_session *session, int64_t server_id, const char *backup_uuid,
+                        bool is_successful, struct error *err)
+{
+    char now[TIME_TEXT_BYTES];
+    if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
+               DB_PARAMS(db_int(server_id)), NULL, err) < 0)
+        return -1;
+    return db_run(
+        session,
+        "INSERT INTO roost_last_restores (server_id, backup_uuid, is_successful, ended_at)"
+        " VALUES (?, ?, ?, ?)",
+        DB_PARAMS(db_int(server_id), db_text(backup_uuid), db_int(is_successful),
+                  db_text(db_time_text(time_now_us(), now))),
+        NULL, err);
+}
+
+int server_restore_last(struct db_session *session, int64_t server_id,
+                        struct server_last_restore *last, struct error *err)
+{
+    struct db_rows rows;
+    if (db_query(session,
+                 "SELECT backup_uuid, is_successful, ended_at FROM roost_last_restores"
+                 " WHERE server_id = ?",
+                 DB_PARAMS(db_int(server_id)), &rows, err) < 0)
+        return -1;
+    int found = db_next(&rows, err);
+    if (found > 0) {
+        snprintf(last->backup, sizeof(last->backup), "%s", db_get_text(&rows, 0));
+        last->is_successful = db_get_int(&rows, 1) != 0;
+        last->ended_at_us = db_get_time_us(&rows, 2);
+    }
+    db_rows_end(&rows);
+    return found;
 }

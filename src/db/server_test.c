@@ -220,6 +220,28 @@ static void the_restore_that_a_state_stands_for_is_the_latest(void **state)
     db_rollback(session);
 }
 
+static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = fixture_begin(*state);
+    int64_t id =
+        fixture_add_server(session, fixture_add_node(session, "n"), fixture_add_user(session, "a"));
+    struct backup backup = {.server_id = id};
+    struct server_last_restore last;
+    assert_ok(backup_insert(session, &backup, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 0);
+    assert_ok(server_restore_note(session, id, backup.uuid, false, &err));
+    assert_ok(server_restore_note(session, id, backup.uuid, true, &err));
+    assert_ok(backup_delete(session, backup.id, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 1);
+    assert_string_equal(last.backup, backup.uuid);
+    assert_true(last.is_successful);
+    assert_true(last.ended_at_us > 0);
+    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 0);
+    db_rollback(session);
+}
+
 static void a_limit_can_be_set_and_a_deleted_server_takes_its_rows_along(void **state)
 {
     struct error err = ERROR_INIT;
@@ -262,6 +284,7 @@ int main(void)
         with_database(status_names_are_those_of_the_wire),
         with_database(a_transfer_lasts_until_its_result_is_known),
         with_database(the_restore_that_a_state_stands_for_is_the_latest),
+        with_database(how_a_restore_ended_is_known_until_the_next_begins),
         with_database(a_limit_can_be_set_and_a_deleted_server_takes_its_rows_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,18 @@ void client_server(struct client_call *call)
 {
     const struct view *view = call->view;
     const struct server *server = &view->server;
+    struct error err = ERROR_INIT;
+    struct server_last_restore last;
+    int found = server_restore_last(call->reader->session, server->id, &last, &err);
+    if (found < 0) {
+        client_fail(call, &err);
+        return;
+    }
+    const struct client_last_restore last_restore = {
+        .backup = found > 0 ? last.backup : NULL,
+        .is_successful = found > 0 && last.is_successful,
+        .completed_at_us = found > 0 ? last.ended_at_us : 0,
+    };
     const struct client_server answer = {
         .id = server->id,
         .uuid = server->uuid,
@@ -138,6 +150,7 @@ void client_server(struct client_call *call)
         .io_weight = server->io_weight,
         .cpu_percent = server->cpu_percent,
         .backup_limit = server->backup_limit,
+        .last_restore = &last_restore,
     };
     const char *permissions[PERMISSION_COUNT + 1];
     name_permissions(view, permissions);

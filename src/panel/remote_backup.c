@@ -175,6 +175,8 @@ static int end_restore(struct remote_call *call, struct db_session *session,
         return -1;
     if (has_row && server_restore_end(session, backup->server_id, err) < 0)
         return -1;
+    if (server_restore_note(session, backup->server_id, backup->uuid, *is_successful, err) < 0)
+        return -1;
     log_info("restore %s backup=%s", *is_successful ? "completed" : "failed", backup->uuid);
     const char *event =
         *is_successful ? "server:backup.restore-complete" : "server:backup.restore-failed";
