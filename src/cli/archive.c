@@ -258,7 +258,7 @@ int archive_verify(const struct invocation *invocation, struct error *err)
 
 #define OPTION_CHECKSUM                                                                            \
     {                                                                                              \
-        "checksum", 0, "TYPE:HEX", "what the archive's digest must be, such as 'sha256:…'"       \
+        "checksum", 0, "DIGEST", "what the archive's digest must be, such as 'sha256:…'"       \
     }
 
 static const struct command list = {
@@ -276,9 +276,9 @@ static const struct command list = {
 
 static const struct command extract = {
     .name = "extract",
-    .arguments = "FILE",
+    .arguments = "FILE [DIR]",
     .arguments_min = 1,
-    .arguments_max = 1,
+    .arguments_max = 2,
     .summary = "extract an archive into a new or empty directory",
     .details = "The directory appears whole, or not at all. Exits with 3 where something was left\n"
                "out, and names it. Nothing in an archive can reach outside the directory.",

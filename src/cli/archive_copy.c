@@ -127,8 +127,12 @@ static int extract_input(const struct invocation *invocation, struct extraction 
 {
     const char *directory = option_text(invocation, "directory");
     scope_place struct place place = {.parent = NULL};
+    if (directory != NULL && argument_at(invocation, 1) != NULL)
+        return error_set(err, ERROR_INVALID, "'-C DIR' and a second argument exclude each other");
     if (directory == NULL)
-        return error_set(err, ERROR_INVALID, "'-C DIR' is missing: where to extract to?");
+        directory = argument_at(invocation, 1);
+    if (directory == NULL)
+        return error_set(err, ERROR_INVALID, "a directory to extract to is missing: '-C DIR'");
     if (check_empty(directory, err) < 0 || place_of(directory, &place, err) < 0 ||
         archive_input_open(invocation, &extraction->input, err) < 0)
         return -1;
