@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "panel/internal.h"
+#include "panel/page.h"
 
 void client_write_backup(struct json_writer *w, const struct backup *backup)
 {
@@ -34,10 +35,8 @@ static int list_one(const struct backup *backup, void *context, struct error *er
     return 0;
 }
 
-static int list(struct client_call *call, struct error *err)
+static int write_list(struct client_call *call, const struct client_page *page, struct error *err)
 {
-    struct client_page page;
-    client_api_read_page(call->request, &page);
     int64_t server_id = call->view->server.id;
     struct db_session *session = call->reader->session;
     struct listing listing = {.w = json_writer_to(http_reply_body(call->reply))};
@@ -46,7 +45,7 @@ static int list(struct client_call *call, struct error *err)
     json_field_string(w, "object", "list");
     json_key(w, "data");
     json_begin_array(w);
-    if (backup_each(session, server_id, page.per_page, (page.page - 1) * page.per_page, list_one,
+    if (backup_each(session, server_id, page->per_page, (page->page - 1) * page->per_page, list_one,
                     &listing, err) < 0)
         return -1;
     json_end_array(w);
@@ -60,7 +59,7 @@ static int list(struct client_call *call, struct error *err)
     char base_url[1024];
     snprintf(base_url, sizeof(base_url), "%s/api/client/servers/%s/backups",
              call->panel->config.url, http_param(call->request, "server"));
-    struct client_pagination pagination = {counts.total, listing.count, page, base_url};
+    struct client_pagination pagination = {counts.total, listing.count, *page, base_url};
     client_api_write_pagination(w, &pagination);
     json_end_object(w);
     json_end_object(w);
@@ -69,9 +68,21 @@ static int list(struct client_call *call, struct error *err)
 
 void client_backup_list(struct client_call *call)
 {
+    struct client_page page;
+    client_api_read_page(call->request, &page);
+    struct page_key key = {.page = page.page, .per_page = page.per_page};
+    snprintf(key.identifier, sizeof(key.identifier), "%s", http_param(call->request, "server"));
+    struct buf *body = http_reply_body(call->reply);
+    const struct buf *kept = page_find(call->reader, &key);
+    if (kept != NULL) {
+        buf_add(body, kept->data, kept->length);
+        return;
+    }
     struct error err = ERROR_INIT;
-    if (list(call, &err) < 0)
+    if (write_list(call, &page, &err) < 0)
         client_fail(call, &err);
+    else
+        page_keep(call->reader, &key, buf_slice(body));
 }
 
 void client_backup_view(struct client_call *call)

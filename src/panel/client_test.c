@@ -328,6 +328,27 @@ static void a_list_shows_what_was_committed_a_moment_ago(void **state)
            "\"checksum\":\"sha256:e3b0c442");
 }
 
+static void a_page_that_was_kept_is_shown_only_to_who_may_read_it(void **state)
+{
+    char uuid[UUID_TEXT_BYTES], path[128], wanted[160];
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    for (int i = 0; i < 8; i++) { /* both threads of the server know it now */
+        expect(&world, "GET", client_path(&world, NODE, "/backups?per_page=1"), world.keys[OWNER],
+               NULL, 200, "\"total\":2");
+        expect(&world, "GET", client_path(&world, NODE, "/backups?per_page=1"),
+               world.keys[STRANGER], NULL, 404, NULL);
+        expect(&world, "GET", client_path(&world, NODE, "/backups?per_page=1"), NULL, NULL, 401,
+               NULL);
+    }
+    /* Links repeat the server's name as it was written. */
+    snprintf(path, sizeof(path), "/api/client/servers/%s/backups?per_page=1",
+             world.servers[NODE].uuid_short);
+    snprintf(wanted, sizeof(wanted), "/api/client/servers/%s/backups?page=2&per_page=1",
+             world.servers[NODE].uuid_short);
+    expect(&world, "GET", path, world.keys[OWNER], NULL, 200, wanted);
+}
+
 static void the_neighbours_of_backups_answer(void **state)
 {
     const char *key = world.keys[OWNER];
@@ -614,6 +635,7 @@ int main(void)
         TEST(bad_bodies_change_nothing),
         TEST(lists_are_cut_into_pages),
         TEST(a_list_shows_what_was_committed_a_moment_ago),
+        TEST(a_page_that_was_kept_is_shown_only_to_who_may_read_it),
         TEST(the_neighbours_of_backups_answer),
         TEST(a_download_is_a_signed_address_of_the_node),
         TEST(only_completed_backups_are_downloaded),

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "panel/auth.h"
+#include "panel/page.h"
 #include "panel/view.h"
 
 struct reader_set {
@@ -37,6 +38,8 @@ void reader_set_free(struct reader_set *set)
             auth_slot_free(reader->auths[i]);
             view_slot_free(reader->views[i]);
         }
+        for (size_t i = 0; i < READER_PAGES; i++)
+            page_slot_free(reader->pages[i]);
         free(reader);
     }
     pthread_key_delete(set->key);

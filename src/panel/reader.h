@@ -5,22 +5,26 @@
 #include "db/db.h"
 
 /*
- * One thread's way into the database, with what it has read before: keys and servers.  What is cached is
+ * One thread's way into the database, with what it has read before: keys, servers, pages.  What is cached is
  * good while the database's version is the one that it was read under, so every commit, also
  * another process's, invalidates it.
  */
 enum {
-    READER_SLOTS = 256 /* per kind; a slot holds one entry, newer ones replace older */
+    READER_SLOTS =
+        256, /* of keys and of servers; a slot holds one entry, newer ones replace older */
+    READER_PAGES = 32
 };
 
 struct auth_slot;
 struct view_slot;
+struct page_slot;
 
 struct reader {
     struct db_session *session;
     uint64_t version;
     struct auth_slot *auths[READER_SLOTS];
     struct view_slot *views[READER_SLOTS];
+    struct page_slot *pages[READER_PAGES];
     struct reader *next;
 };
 

@@ -282,7 +282,7 @@ void run_sql(struct world *world, const char *sql)
 int64_t count_sql(struct world *world, const char *sql)
 {
     struct db_session *session = db_reader(world->db, &err);
-    int64_t value;
+    int64_t value = -1;
     if (session == NULL || db_query_int(session, sql, DB_NO_PARAMS, -1, &value, &err) < 0)
         fail_msg("%s", err.text);
     return value;
