@@ -29,10 +29,14 @@ static void configure(void)
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/*
+ * A small cache: there is a connection a thread, each with its own, and what is hot is few pages of
+ * an index; 2 MiB were no faster with 100,000 backups, and 16 warm threads held 45 MB instead of 18.
+ */
 static const char session_pragmas[] = "PRAGMA synchronous = FULL;"
                                       "PRAGMA foreign_keys = ON;"
                                       "PRAGMA temp_store = MEMORY;"
-                                      "PRAGMA cache_size = -2048;" /* KiB */
+                                      "PRAGMA cache_size = -512;" /* KiB */
                                       "PRAGMA journal_size_limit = 8388608;"
                                       "PRAGMA trusted_schema = OFF";
 
@@ -107,7 +111,8 @@ static int writer_prepare(struct db *db, struct error *err)
         return -1;
     sqlite3_wal_hook(connection, on_commit, db);
     db->writer->is_writer = true;
-    return 0;
+    /* A transaction that outgrows the cache is spilled into the log early. */
+    return session_run_once(db->writer, "PRAGMA cache_size = -2048", err);
 }
 
 /* SQLite itself would make it readable for everybody, and not sync its directory. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections, transactions and statements, within one process.  What other processes do to each other: crash_test.c. */
 #include <dirent.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "base/thread.h"
@@ -350,6 +351,48 @@ static void the_log_stays_small_and_shrinks_after_a_slow_reader(void **state)
     assert_true(size_of(fixture, "db-wal") < 10 << 20);
 }
 
+struct slow_reader {
+    struct fixture *fixture;
+    _Atomic(bool) *is_over;
+};
+
+static void *read_slowly(void *argument)
+{
+    const struct slow_reader *slow = argument;
+    struct error err = ERROR_INIT;
+    struct db_session *reader = fixture_reader(slow->fixture);
+    while (!*slow->is_over) {
+        struct db_rows rows;
+        assert_ok(db_query(reader, "SELECT id FROM counter", DB_NO_PARAMS, &rows, &err));
+        assert_int_equal(db_next(&rows, &err), 1);
+        usleep(20000);
+        db_rows_end(&rows);
+    }
+    return NULL;
+}
+
+static void readers_that_take_turns_cannot_grow_the_log_without_end(void **state)
+{
+    struct fixture *fixture = *state;
+    _Atomic(bool) is_over = false;
+    struct slow_reader slow = {.fixture = fixture, .is_over = &is_over};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        threads[i] = thread_start("slow", read_slowly, &slow);
+        usleep(5000);
+    }
+    off_t largest = 0;
+    for (int i = 0; i < 60; i++) {
+        commit_a_mebibyte(fixture);
+        off_t size = size_of(fixture, "db-wal");
+        largest = size > largest ? size : largest;
+    }
+    is_over = true;
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(largest < 44 << 20);
+}
+
 static void urls_that_cannot_be_opened_say_why(void **state)
 {
     struct fixture *fixture = *state;
@@ -492,6 +535,7 @@ int main(void)
         with_counter(a_statement_that_cannot_be_is_an_error_each_time),
         with_counter(a_full_database_says_so_and_stays_readable),
         with_counter(the_log_stays_small_and_shrinks_after_a_slow_reader),
+        with_counter(readers_that_take_turns_cannot_grow_the_log_without_end),
         with_directory(urls_that_cannot_be_opened_say_why),
         with_directory(names_that_sqlite_knows_mean_nothing_special),
         with_directory(a_file_that_is_no_database_is_corrupt_and_untouched),
