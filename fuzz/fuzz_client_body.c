@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bodies of the panel's two APIs.  The first byte chooses the content type, the rest is the body: it is read as every
- * one of them.  What comes out must keep what the readers promise: bounded, UTF-8, one pattern a line.
+ * Bodies of the panel's two APIs.  The first byte chooses the content type, the rest is the body:
+ * it is read as every one of them.  What comes out must keep what the readers promise: bounded,
+ * UTF-8, one pattern a line.
  */
 #include <assert.h>
 #include <string.h>

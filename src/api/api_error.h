@@ -6,26 +6,26 @@
 #include "net/http.h"
 
 /*
- * The catalogue of errors that the panel's two APIs answer: status, exception name and text, in both
- * dialects, in one table.  On the wire:
+ * The catalogue of errors that the panel's two APIs answer: status, exception name and text, in
+ * both dialects, in one table.  On the wire:
  *
  *     {"errors":[{"code":"NotFoundHttpException","status":"404","detail":"…"}]}
  */
 enum api_error {
-    API_ERROR_MALFORMED_JSON,    /* 400; %s: reason */
-    API_ERROR_TWO_FACTOR,        /* 400 */
-    API_ERROR_UNAUTHENTICATED,   /* 401 */
-    API_ERROR_FORBIDDEN,         /* 403: permission */
-    API_ERROR_APPLICATION_KEY,   /* 403 */
-    API_ERROR_IP_DENIED,         /* 403; %s: address */
-    API_ERROR_NOT_FOUND,         /* 404: no such server, backup, route */
-    API_ERROR_NOT_ON_SERVER,     /* 404: the caller has no access to the server */
-    API_ERROR_NOT_FOR_SERVER,    /* 404: another server's backup */
-    API_ERROR_METHOD,            /* 405 */
-    API_ERROR_SERVER_SUSPENDED,  /* 409, the state table */
-    API_ERROR_NODE_MAINTENANCE,  /* 409 */
-    API_ERROR_SERVER_INSTALLING, /* 409 */
-    API_ERROR_RESTORE_INSTALLING, /* 409: the same on the restore route, which has a text of its own */
+    API_ERROR_MALFORMED_JSON,      /* 400; %s: reason */
+    API_ERROR_TWO_FACTOR,          /* 400 */
+    API_ERROR_UNAUTHENTICATED,     /* 401 */
+    API_ERROR_FORBIDDEN,           /* 403: permission */
+    API_ERROR_APPLICATION_KEY,     /* 403 */
+    API_ERROR_IP_DENIED,           /* 403; %s: address */
+    API_ERROR_NOT_FOUND,           /* 404: no such server, backup, route */
+    API_ERROR_NOT_ON_SERVER,       /* 404: the caller has no access to the server */
+    API_ERROR_NOT_FOR_SERVER,      /* 404: another server's backup */
+    API_ERROR_METHOD,              /* 405 */
+    API_ERROR_SERVER_SUSPENDED,    /* 409, the state table */
+    API_ERROR_NODE_MAINTENANCE,    /* 409 */
+    API_ERROR_SERVER_INSTALLING,   /* 409 */
+    API_ERROR_RESTORE_INSTALLING,  /* 409: the same where a restore is asked for */
     API_ERROR_SERVER_RESTORING,    /* 409 */
     API_ERROR_SERVER_TRANSFERRING, /* 409 */
     API_ERROR_BACKUP_RUNNING,      /* 409: create while another is in progress */
@@ -63,8 +63,8 @@ enum api_error {
 };
 
 /*
- * Fill the reply; what its body held is gone.  The arguments are those that the error's comment above
- * names: `const char *` for %s, `int` for %d.  A dialect's text may leave them out.
+ * Fill the reply; what its body held is gone.  The arguments are those that the error's comment
+ * above names: `const char *` for %s, `int` for %d.  A dialect's text may leave them out.
  */
 void api_error_reply(struct http_reply *reply, enum dialect dialect, enum api_error error, ...);
 

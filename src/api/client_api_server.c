@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The panel's end of the client API: what requests say.  As upstream, texts are trimmed and an
- * empty one counts as absent before any rule looks at it; booleans are true, false, 1, 0, "1" and "0".
+ * empty one counts as absent before any rule looks at it; booleans are true, false, 1, 0, "1" and
+ * "0".
  */
 #include <stdio.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static void add_not_text(struct api_violations *violations, const char *field)
     api_violation_add(violations, field, "string", "The %s must be a string.", field);
 }
 
-/* The trimmed text of a field; false where it is absent, null, empty or (with a violation) no text. */
+/* The trimmed text of a field; false where it is absent, null, empty, or no text (a violation). */
 static bool read_text(const json_t *body, const char *field, struct slice *text,
                       struct api_violations *violations)
 {

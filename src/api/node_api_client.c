@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The panel's end of the node API: orders to nodes.  Whatever happens, the caller learns which of three it
- * was: the node answered, the order cannot have reached it, or nobody knows.
+ * The panel's end of the node API: orders to nodes.  Whatever happens, the caller learns which of
+ * three it was: the node answered, the order cannot have reached it, or nobody knows.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The signed tokens with which users come to a node: downloads and the websocket.  Claims are
- * upstream's, newer (scope) and older (unique_id, user_id) ones together, so that every daemon finds its own.
+ * upstream's, newer (scope) and older (unique_id, user_id) ones together, so that every daemon
+ * finds its own.
  */
 #include <inttypes.h>
 #include <stdio.h>

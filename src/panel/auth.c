@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * API keys, cached by the digest of the whole token: what is in memory is no key, and only good tokens
- * are kept, so that nobody fills the cache with guesses.
+ * API keys, cached by the digest of the whole token: what is in memory is no key, and only good
+ * tokens are kept, so that nobody fills the cache with guesses.
  */
 #include "panel/auth.h"
 

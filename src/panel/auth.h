@@ -37,7 +37,7 @@ struct auth_keys {
 int auth_find(struct reader *reader, const struct auth_keys *keys, const char *token,
               int64_t now_us, struct auth **auth, struct error *err);
 
-/* To be called where a key was used: whether its last use is to be written.  At most once a minute. */
+/* Call where a key was used: whether its last use is to be written.  At most once a minute. */
 bool auth_take_touch(struct auth *auth, int64_t now_us);
 
 #endif

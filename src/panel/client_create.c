@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Creating a backup.  The rules are looked at and the row is made in one transaction under the writer's lock, so that
- * no two requests get the same last slot; the row is committed before the node hears of it, so that the node
- * may report at once.  Afterwards one of four things happened:
+ * Creating a backup.  The rules are looked at and the row is made in one transaction under the
+ * writer's lock, so that no two requests get the same last slot; the row is committed before the
+ * node hears of it, so that the node may report at once.  Afterwards one of four things happened:
  *
- *   the node took it                the row lives by its lease
- *   the node refused                the row is erased: nobody has it
- *   the node was not reached        likewise
- *   the answer was lost             the row stays, creating: the node's report completes it, or its lease
- *                                   ends and fails it.  Erasing it would orphan an archive.
+ *   the node took it          the row lives by its lease
+ *   the node refused          the row is erased: nobody has it
+ *   the node was not reached  likewise
+ *   the answer was lost       the row stays, creating: the node's report completes it, or its lease
+ *                             ends and fails it.  Erasing it would orphan an archive.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static int check_throttle(struct client_call *call, struct db_session *session,
         return 0;
     int64_t period_us = (int64_t)config->throttle_period_s * 1000000;
     int64_t count, frees_from_us;
-    /* Columns hold whole seconds: rounded up, so that a row is out of the period when Retry-After says. */
+    /* Columns hold whole seconds: rounded up, so that a row ages when Retry-After says. */
     int64_t since_us = call->now_us - period_us + 999999;
     if (backup_count_since(session, call->view->server.id, since_us, config->throttle_limit, &count,
                            &frees_from_us, err) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deleting: first the node's file, then the row, so that no file is left that nobody knows of.  A node that cannot be
- * reached leaves the row where it is; one that has no such file is content.
+ * Deleting: first the node's file, then the row, so that no file is left that nobody knows of.  A
+ * node that cannot be reached leaves the row where it is; one that has no such file is content.
  */
 #include "base/log.h"
 #include "base/time.h"

@@ -77,7 +77,8 @@ static void put_number_header(struct http_reply *reply, const char *name, int64_
     http_reply_header(reply, name, text);
 }
 
-/* Counted as soon as the user is known, so that every later refusal costs one, too; told in its turn. */
+/* Counted as soon as the user is known, so that every later refusal costs one, too; told in its
+ * turn. */
 static bool count_request(struct client_call *call)
 {
     if (call->panel->rate == NULL)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restoring.  The server's state is compared and set in the transaction that notes which backup it is, so that
- * there is one restore per server; then the node is told.  A node that refused, or was not reached, leaves the
- * server as it was.  Where the answer was lost the state stays: the node may be at it, and its report, or
- * its next start, ends the state.
+ * Restoring.  The server's state is compared and set in the transaction that notes which backup it
+ * is, so that there is one restore per server; then the node is told.  A node that refused, or was
+ * not reached, leaves the server as it was.  Where the answer was lost the state stays: the node
+ * may be at it, and its report, or its next start, ends the state.
  */
 #include <inttypes.h>
 

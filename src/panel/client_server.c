@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client needs around backups: its servers, what may be granted, the way to the websocket. */
+/* What a client needs around backups: its servers, what may be granted, the way to the websocket.
+ */
 #include <stdio.h>
 
 #include "panel/internal.h"

@@ -24,7 +24,8 @@
  *
  *     client_gate.c   the order of checks: who, how often, which server, in which state, may they
  *         reader.c    what one thread has read and need not read again
- *         auth.c      keys            view.c   servers, as one user sees them       rate.c   how often
+ *         auth.c      keys                     view.c   servers, as one user sees them
+ *         rate.c      how often                page.c   lists, as they were answered
  *     client_*.c      one verb each: the rules, then the row, then the node
  *     remote_gate.c   which node
  *     remote_*.c      what nodes report
@@ -124,7 +125,7 @@ void remote_routes_add(struct panel *panel);
 void remote_refuse(struct remote_call *call, enum api_error error);
 void remote_fail(struct remote_call *call, struct error *err);
 
-/* A backup of this node and its server; API_ERROR_COUNT: found.  The caller frees both in every case. */
+/* A backup of this node and its server; API_ERROR_COUNT: found.  Both are the caller's to free. */
 int remote_find_backup(struct remote_call *call, struct db_session *session, struct backup *backup,
                        struct server *server, enum api_error *error, struct error *err);
 

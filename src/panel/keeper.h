@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 /*
- * The panel's own thread, for what must not happen on a server thread or happens by itself: it fails backups whose
- * lease is dead, and writes in batches when keys were last used and from where they were refused.
+ * The panel's own thread, for what must not happen on a server thread or happens by itself: it
+ * fails backups whose lease is dead, and writes in batches when keys were last used and from where
+ * they were refused.
  */
 struct panel;
 struct keeper;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leases: a backup that is being created lives as long as its node says so.  Only a dead lease fails it, never
- * its age; and what died while the panel itself was away gets one more lease to be heard of.
+ * Leases: a backup that is being created lives as long as its node says so.  Only a dead lease
+ * fails it, never its age; and what died while the panel itself was away gets one more lease to be
+ * heard of.
  */
 #include <inttypes.h>
 

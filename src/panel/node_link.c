@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes as the panel calls them: where they are, their secret, and what an answer of theirs means. */
+/* Nodes as the panel calls them: where they are, their secret, and what an answer of theirs means.
+ */
 #include <string.h>
 
 #include "base/log.h"

@@ -7,8 +7,8 @@
 #include "panel/reader.h"
 
 /*
- * Pages of backup lists, as they were answered: clients poll them, and between two commits nothing in
- * them can change.  Permissions are no part of a page; ask for one after they were checked.
+ * Pages of backup lists, as they were answered: clients poll them, and between two commits nothing
+ * in them can change.  Permissions are no part of a page; ask for one after they were checked.
  */
 enum {
     PAGE_KEPT_MAX_BYTES = 32 * 1024 /* a larger one is not kept */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * How often a user may call: `limit` requests in a window of 60 s that opens with the first one.  Thread-safe.
- * Memory follows the number of users that called within the last window.
+ * How often a user may call: `limit` requests in a window of 60 s that opens with the first one.
+ * Thread-safe. Memory follows the number of users that called within the last window.
  */
 struct rate;
 struct rate *rate_create(unsigned limit_per_min);

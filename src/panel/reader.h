@@ -5,9 +5,9 @@
 #include "db/db.h"
 
 /*
- * One thread's way into the database, with what it has read before: keys, servers, pages.  What is cached is
- * good while the database's version is the one that it was read under, so every commit, also
- * another process's, invalidates it.
+ * One thread's way into the database, with what it has read before: keys, servers, pages.  What is
+ * cached is good while the database's version is the one that it was read under, so every commit,
+ * also another process's, invalidates it.
  */
 enum {
     READER_SLOTS =

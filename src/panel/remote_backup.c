@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What nodes say about backups.  A report that is sent again, because its answer was lost, is answered as
- * the first time: daemons delete a good archive over a 400.  A failure, also one that the panel concluded from
- * silence, may still become a success; a success is final.
+ * What nodes say about backups.  A report that is sent again, because its answer was lost, is
+ * answered as the first time: daemons delete a good archive over a 400.  A failure, also one that
+ * the panel concluded from silence, may still become a success; a success is final.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static int record(struct remote_call *call, struct db_session *session, const ch
 
 /* ---- a change of one backup, in a transaction ---- */
 
-/* Fills `refusal` or leaves it at API_ERROR_COUNT; returns 1 where something was written, 0, or -1. */
+/* Fills `refusal` or leaves it at API_ERROR_COUNT; 1 where something was written, 0, or -1. */
 typedef int change(struct remote_call *call, struct db_session *session,
                    const struct backup *backup, const void *argument, enum api_error *refusal,
                    struct error *err);
@@ -144,7 +144,10 @@ void remote_backup_heartbeat(struct remote_call *call)
 
 /* ---- restore ---- */
 
-/* Whether the server's state stands for a restore of this backup.  A restore without a row was begun by another panel. */
+/*
+ * Whether the server's state stands for a restore of this backup.  A restore without a row was
+ * begun by another panel.
+ */
 static int is_restoring(struct db_session *session, const struct backup *backup, bool *is_it,
                         bool *has_row, struct error *err)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door of the remote API: which node is it.  "Bearer <token id>.<token>"; an unknown id and a wrong token
- * take the same path and get the same answer.  Everything behind it acts on this node's own servers only.
+ * The door of the remote API: which node is it.  "Bearer <token id>.<token>"; an unknown id and a
+ * wrong token take the same path and get the same answer.  Everything behind it acts on this node's
+ * own servers only.
  */
 #include <string.h>
 

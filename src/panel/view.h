@@ -42,8 +42,8 @@ struct view_slot;
 void view_slot_free(struct view_slot *slot); /* NULL is fine */
 
 /*
- * By uuid or short id.  1 (also where the user has no access), 0 (no such server) or -1.  `*view` is
- * borrowed from the reader until its thread's next call.
+ * By uuid or short id.  1 (also where the user has no access), 0 (no such server) or -1.  `*view`
+ * is borrowed from the reader until its thread's next call.
  */
 struct viewer {
     int64_t user_id;

@@ -13,11 +13,14 @@
 #include "panel/panel.h"
 
 /*
- * For tests: a real panel on a real database and port, people, and nodes that can be told how to answer.
+ * For tests: a real panel on a real database and port, people, and nodes that can be told how to
+ * answer.  Every node has one server.
  *
- *   people    owner of `server`; admin; friend, a subuser of `server`; stranger, owner of `other_server`
- *   nodes     node        answers as told          other_node     likewise; has other_server
- *             gone_node   nobody listens           mute_node      takes the order, never answers
+ *   people    owner of all servers but other_node's; admin
+ *             friend, a subuser of node's server; stranger, owner of other_node's
+ *   nodes     node, other_node   answer as told
+ *             gone_node          nobody listens
+ *             mute_node          takes the order, never answers
  */
 enum world_person {
     OWNER,
