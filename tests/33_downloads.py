@@ -5,13 +5,14 @@ import os
 import time
 
 import pytest
+import requests
 
 from harness import Client, token_of, token_part
 
 UNKNOWN = "0f7b2a3c-5f0e-4a43-9c3e-5b1f6a7d8e9f"
 
 
-STARTS_MAX = 5  # how often one token starts from the beginning
+STARTERS_MAX = 5  # addresses that may begin a download with one token
 
 
 class Download:
@@ -122,18 +123,48 @@ def test_an_aborted_download_does_not_use_the_token_up(download):
     assert download.get(url=url).content == download.bytes
 
 
-def test_a_token_is_one_download_and_some_false_starts(download):
-    """A link that is passed on ends soon; what only asks or goes on is free."""
+class From(requests.adapters.HTTPAdapter):
+    """Requests that come from another address of this machine."""
+
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, source_address=(self.address, 0), **options)
+
+
+def get_from(address, url, method="GET", **headers):
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", From(address))
+        return session.request(method, url, headers={k.replace("_", "-"): v for k, v in headers.items()}, timeout=20)
+
+
+def test_a_link_that_is_passed_round_ends(download):
+    """A few addresses may start (a prefetcher, a scanner, the person); what only asks or goes on is free."""
     url = download.fresh_url()
-    for _ in range(STARTS_MAX):
-        assert download.get("HEAD", url).status_code == 200
-        assert download.get(url=url).status_code == 200
-    refused(download.get(url=url))
-    for text in ("bytes=0-", "bytes=00-5", "bytes=-5", "bytes=0-1,5-6", "lines=5-", "bytes=5-1"):
-        refused(download.get(url=url, Range=text))
-    refused(download.get(url=url, Range="bytes=5-", If_Range='"other"'))
-    assert download.get(url=url, Range="bytes=5-").content == download.bytes[5:]
-    assert download.get("HEAD", url).status_code == 200
+    for number in range(1, STARTERS_MAX + 1):
+        for _ in range(3):
+            assert get_from(f"127.0.0.{number}", url).content == download.bytes
+    last = f"127.0.0.{STARTERS_MAX + 1}"
+    refused(get_from(last, url))
+    for text in ("bytes=0-", "bytes=00-5", "bytes=-5", "bytes=0-1,5-6", "lines=5-", "bytes=x-"):
+        refused(get_from(last, url, Range=text))
+    refused(get_from(last, url, Range="bytes=5-", If_Range='"other"'))
+    assert get_from(last, url, Range="bytes=5-").content == download.bytes[5:]
+    assert get_from(last, url, "HEAD").status_code == 200
+    assert get_from("127.0.0.1", url).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["bytes=5-1", "bytes=99999999999999999999999-"])
+def test_a_range_that_means_everything_is_a_start(download, text):
+    """A range that is not one is not followed, and then the whole file is sent."""
+    url = download.fresh_url()
+    for number in range(1, STARTERS_MAX + 1):
+        assert get_from(f"127.0.0.{number}", url).status_code == 200
+    answer = get_from(f"127.0.0.{STARTERS_MAX + 1}", url, Range=text)
+    assert answer.status_code == 416 or answer.status_code in (403, 404), answer.status_code
 
 
 # ---- tokens ----

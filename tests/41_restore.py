@@ -105,33 +105,38 @@ def test_the_directory_is_old_or_new_at_every_moment(server):
     server.write(files)
     backup = server.backup()["uuid"]
     server.write({name: b"new" * 30000 for name in files})
-    mixed, stop = [], threading.Event()
+    mixed, stop, looking = [], threading.Event(), threading.Lock()
 
     def look():
-        while not stop.is_set():
+        """The states of three files of one directory; more than one is a mix."""
+        states = set()
+        with looking:
+            fd = os.open(server.directory, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fd = os.open(server.directory, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                mixed.append("no directory")
-                continue
-            try:
-                states = set()
                 for name in ("f0", "f30", "f59"):
-                    file = os.open(name, os.O_RDONLY, dir_fd=fd)
-                    states.add(os.read(file, 3))
-                    os.close(file)
-                if len(states) != 1:
-                    mixed.append(states)
+                    with open(os.open(name, os.O_RDONLY, dir_fd=fd), "rb") as file:
+                        states.add(file.read(3))
             except FileNotFoundError:
-                pass  # the old tree is being taken down, after the exchange
+                pass  # of the old tree, which is taken down after the exchange
             finally:
                 os.close(fd)
+        return states
 
-    watcher = threading.Thread(target=look)
+    def watch():
+        while not stop.is_set():
+            try:
+                states = look()
+            except FileNotFoundError:
+                states = ("no directory",) * 2
+            if len(states) > 1:
+                mixed.append(states)
+
+    watcher = threading.Thread(target=watch)
     watcher.start()
     for _ in range(5):
         server.restore(backup)
-        server.write({name: b"new" * 30000 for name in files})
+        with looking:
+            server.write({name: b"new" * 30000 for name in files})
     stop.set()
     watcher.join()
     assert not mixed, mixed[:3]
@@ -159,7 +164,7 @@ def test_a_directory_that_is_gone_is_made_anew(server):
 
 
 def test_the_directory_keeps_its_own_mode_and_owner(server):
-    os.chmod(server.directory, 0o2770)
+    os.chmod(server.directory, 0o770)
     if os.geteuid() == 0:
         os.chown(server.directory, 321, 654)
     before = server.directory.stat()

@@ -392,7 +392,8 @@ def test_archive_works_without_any_panel(archived, tmp_path):
     listed = run("archive", "list", archived)
     for name in ("a.txt", "d/b", "d/link", "e"):
         assert name in listed
-    assert {"a.txt", "d/b"} <= {e["path"] for e in json.loads(run("archive", "list", "--json", archived))}
+    entries = [json.loads(line) for line in run("archive", "list", "--json", archived).splitlines()]
+    assert {"a.txt", "d/b"} <= {entry["path"] for entry in entries}
     run("archive", "verify", archived)
     assert json.loads(run("archive", "verify", "--json", archived))
     run("archive", "extract", archived, "out")

@@ -295,8 +295,15 @@ class Server:
         return sorted(os.listdir(folder)) if folder.exists() else []
 
     def beside(self):
-        """Names beside the server's directory that are not it: leftovers of a restore."""
-        return sorted(n for n in os.listdir(self.directory.parent) if n != self.directory.name)
+        """Names beside the server's directory that are not it: leftovers of a restore.
+
+        A tree that was replaced is removed soon after the restore was reported; that much is waited for.
+        """
+        def names():
+            return sorted(n for n in os.listdir(self.directory.parent) if n != self.directory.name)
+        with contextlib.suppress(Failed):
+            wait_until("replaced trees to go", lambda: not [n for n in names() if n.startswith(".roost-trash-")])
+        return names()
 
     # ---- rows ----
 
