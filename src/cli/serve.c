@@ -110,12 +110,14 @@ static int start_listener(struct house *house, struct error *err)
 {
     const struct config *config = &house->office.config;
     struct http_server_config http;
-    struct http_router *routers[2];
+    struct http_router *routers[PANEL_ROUTERS + 1];
     size_t count = 0;
     if (config_for_listener(config, &http, &house->certificate, &house->key, err) < 0)
         return -1;
-    if (house->panel != NULL)
-        routers[count++] = panel_router(house->panel);
+    if (house->panel != NULL) {
+        panel_routers(house->panel, routers);
+        count = PANEL_ROUTERS;
+    }
     if (house->node != NULL)
         routers[count++] = node_router(house->node);
     house->http = http_server_start(&http, routers, count, err);

@@ -34,7 +34,8 @@
 struct panel {
     struct db *db;
     struct panel_config config;
-    struct http_router *router;
+    struct http_router *client_router;
+    struct http_router *remote_router;
     struct node_api *nodes;
     struct reader_set *readers;
     struct rate *rate; /* NULL: no limit */

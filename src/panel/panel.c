@@ -95,6 +95,20 @@ static char *make_decoy(const struct seal_keys *keys)
     return buf_steal(&sealed);
 }
 
+static struct http_router *make_router(struct panel *panel, const char *name, const char *prefix)
+{
+    struct http_router_options options = {
+        .workers = panel->config.workers > 0 ? panel->config.workers : 1,
+        .queue_max = QUEUE_MAX,
+        .body_max_bytes = BODY_MAX_BYTES,
+        .write_error = write_transport_error,
+        .after = finish_reply,
+        .app = panel,
+        .prefixes = {prefix, NULL},
+    };
+    return http_router_create(name, &options);
+}
+
 struct panel *panel_start(struct db *db, const struct panel_config *config, struct error *err)
 {
     if (config->app_keys.count == 0) {
@@ -111,25 +125,18 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
     panel->readers = reader_set_create(db);
     panel->rate = config->rate_limit_per_min > 0 ? rate_create(config->rate_limit_per_min) : NULL;
     panel->decoy_secret = make_decoy(&config->app_keys);
-    struct http_router_options options = {
-        .workers = config->workers > 0 ? config->workers : 1,
-        .queue_max = QUEUE_MAX,
-        .body_max_bytes = BODY_MAX_BYTES,
-        .write_error = write_transport_error,
-        .after = finish_reply,
-        .app = panel,
-        .prefixes = {"/api/client", "/api/remote", NULL},
-    };
-    panel->router = http_router_create("panel", &options);
+    panel->client_router = make_router(panel, "client", "/api/client");
+    panel->remote_router = make_router(panel, "remote", "/api/remote");
     client_routes_add(panel);
     remote_routes_add(panel);
     panel->keeper = keeper_start(panel);
     return panel;
 }
 
-struct http_router *panel_router(struct panel *panel)
+void panel_routers(struct panel *panel, struct http_router *routers[PANEL_ROUTERS])
 {
-    return panel->router;
+    routers[0] = panel->client_router;
+    routers[1] = panel->remote_router;
 }
 
 void panel_stop(struct panel *panel)
@@ -137,7 +144,8 @@ void panel_stop(struct panel *panel)
     if (panel == NULL)
         return;
     keeper_stop(panel->keeper);
-    http_router_free(panel->router);
+    http_router_free(panel->client_router);
+    http_router_free(panel->remote_router);
     reader_set_free(panel->readers);
     rate_free(panel->rate);
     node_api_free(panel->nodes);

@@ -25,7 +25,7 @@ struct panel_config {
     unsigned throttle_period_s;
     unsigned lease_s; /* how long a silent node's backup lives */
     unsigned download_url_life_s;
-    unsigned workers;
+    unsigned workers;         /* for the client API; the remote API has as many */
     const char *node_ca_file; /* trusted for https nodes; NULL: the system's */
 };
 
@@ -34,8 +34,14 @@ struct panel;
 /* Prepares the schema and starts the workers.  `db` and strings are borrowed until panel_stop. */
 struct panel *panel_start(struct db *db, const struct panel_config *config, struct error *err);
 
-/* /api/client and /api/remote. */
-struct http_router *panel_router(struct panel *panel);
+/*
+ * /api/client and /api/remote.  Each has workers of its own, so that calls which wait for a node never
+ * keep a node's report waiting.
+ */
+enum {
+    PANEL_ROUTERS = 2
+};
+void panel_routers(struct panel *panel, struct http_router *routers[PANEL_ROUTERS]);
 
 /* After the HTTP server was stopped. */
 void panel_stop(struct panel *panel);

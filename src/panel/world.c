@@ -189,9 +189,10 @@ void world_start(struct world *world, const struct panel_config *config)
     add_servers(world, session);
     commit(session);
 
-    struct http_router *router = panel_router(world->panel);
+    struct http_router *routers[PANEL_ROUTERS];
+    panel_routers(world->panel, routers);
     struct http_server_config http = {.address = "127.0.0.1", .threads = 2};
-    world->http = http_server_start(&http, &router, 1, &err);
+    world->http = http_server_start(&http, routers, PANEL_ROUTERS, &err);
     assert_non_null(world->http);
     world->port = http_server_port(world->http);
 }
