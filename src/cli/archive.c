@@ -134,7 +134,7 @@ static void print_long(const struct entry *entry)
     print_text(&line);
 }
 
-/* A line of JSON an entry, so that a reader need not hold all of it; bytes that are no UTF-8 come in base64 too. */
+/* A line of JSON an entry, so that a reader need not hold all of it; bytes that are no UTF-8 stand in base64 too. */
 static void print_entry_json(const struct entry *entry)
 {
     static const char *const types[] = {[ENTRY_FILE] = "file",
@@ -258,7 +258,7 @@ int archive_verify(const struct invocation *invocation, struct error *err)
 
 #define OPTION_CHECKSUM                                                                            \
     {                                                                                              \
-        "checksum", 0, "DIGEST", "what the archive's digest must be, such as 'sha256:…'"       \
+        "checksum", 0, "DIGEST", "what the archive's digest must be, such as 'sha256:…'"         \
     }
 
 static const struct command list = {

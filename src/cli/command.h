@@ -95,6 +95,12 @@ const char *argument_at(const struct invocation *invocation, int index);
 /* What --help prints. */
 void command_add_help(const struct command *command, const char *path, struct buf *out);
 
+/* The COMMANDS of the manual page roost(1), in mdoc; the page holds exactly this text, a test compares them. */
+void command_add_manual(const struct command *root, struct buf *out);
+
+/* Text for a manual page: what means something to mdoc is escaped, a sentence begins a line. */
+void mdoc_add_text(struct buf *out, const char *text);
+
 /* The bash script that completes the tree below `root`. */
 void completion_add_bash(const struct command *root, struct buf *out);
 

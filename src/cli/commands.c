@@ -32,9 +32,12 @@ const struct command roost_command = {
 
 static int run_completion(const struct invocation *invocation, struct error *err)
 {
-    scope_buf struct buf script = BUF_INIT;
-    completion_add_bash(&roost_command, &script);
-    print_text(&script);
+    scope_buf struct buf text = BUF_INIT;
+    if (option_is_given(invocation, "man"))
+        command_add_manual(&roost_command, &text);
+    else
+        completion_add_bash(&roost_command, &text);
+    print_text(&text);
     return EXIT_DONE;
 }
 
@@ -42,5 +45,7 @@ const struct command completion_command = {
     .name = "completion",
     .summary = "print the bash completion",
     .details = "To use it in a shell:  source <(roost completion)",
+    .options = (const struct option[]){{"man", 0, NULL, "print the commands as roost(1) has them"},
+                                       OPTION_END},
     .run = run_completion,
 };

@@ -49,6 +49,7 @@ static void check_all(struct doctor *doctor, const char *given)
     doctor_note(doctor, FINDING_OK, "configuration", NULL, "%s", config.file);
     doctor_check_directories(doctor, &config);
     doctor_check_secrets(doctor, &config);
+    doctor_check_servers(doctor, &config);
     doctor_check_panel(doctor, &config);
     doctor_check_database(doctor, &config);
 }

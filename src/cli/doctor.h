@@ -27,6 +27,7 @@ void doctor_note(struct doctor *doctor, enum finding finding, const char *subjec
 void doctor_check_machine(struct doctor *doctor, const struct config *config);
 void doctor_check_directories(struct doctor *doctor, const struct config *config);
 void doctor_check_secrets(struct doctor *doctor, const struct config *config);
+void doctor_check_servers(struct doctor *doctor, const struct config *config);
 
 /* The checks that ask others: doctor_reach.c. */
 void doctor_check_panel(struct doctor *doctor, const struct config *config);

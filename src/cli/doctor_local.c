@@ -96,6 +96,30 @@ void doctor_check_directories(struct doctor *doctor, const struct config *config
         check_space(doctor, "free space", fd);
 }
 
+/* A server directory that is gone fails the server's backups, and nothing else: a warning would be overlooked. */
+static int check_server(const char *server, const char *path, void *context, struct error *err)
+{
+    struct doctor *doctor = context;
+    struct error open_error = ERROR_INIT;
+    scope_free char *subject = xasprintf("server %s", server);
+    scope_free char *remedy =
+        xasprintf("bring it back, or 'roost node attach %s DIR' where it moved", server);
+    scope_fd int fd = directory_open(path, &open_error);
+    if (fd < 0)
+        doctor_note(doctor, FINDING_WRONG, subject, remedy, "%s", open_error.text);
+    else
+        doctor_note(doctor, FINDING_OK, subject, NULL, "%s", path);
+    return 0;
+}
+
+void doctor_check_servers(struct doctor *doctor, const struct config *config)
+{
+    struct error err = ERROR_INIT;
+    if (node_each_directory(config->node.state_directory, check_server, doctor, &err) < 0)
+        doctor_note(doctor, FINDING_WRONG, "attached directories", "see the message", "%s",
+                    err.text);
+}
+
 static void check_secret(struct doctor *doctor, const char *key, const char *path, bool is_given)
 {
     struct stat status;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "cli/doctor.h"
+#include "crypt/mac.h"
 #include "db/node.h"
 #include "db/schema.h"
 #include "net/client.h"
@@ -126,6 +127,38 @@ static void check_nodes(struct doctor *doctor, struct db *db, const struct confi
     explicit_bzero(&panel, sizeof(panel));
 }
 
+/* Where panel and node share a machine, the token in the node's file is that of a node of the panel's. */
+static void check_token(struct doctor *doctor, struct db *db, struct config *config)
+{
+    struct error err = ERROR_INIT;
+    struct node node;
+    struct panel_config panel;
+    scope_buf struct buf token = BUF_INIT;
+    static const char remedy[] = "remove the file, and 'roost init' writes it again";
+    if (access(config->node.token_file, F_OK) < 0 && *config->node.token == '\0')
+        return; /* noted already */
+    if (config_read_token(config, &err) < 0) {
+        doctor_note(doctor, FINDING_WRONG, "node.token", remedy, "%s", err.text);
+        return;
+    }
+    struct db_session *session = db_reader(db, &err);
+    int found =
+        session == NULL ? -1 : node_find_by_token_id(session, config->node.token_id, &node, &err);
+    if (found <= 0) {
+        doctor_note(doctor, FINDING_WRONG, "node.token", remedy, "%s",
+                    found < 0 ? err.text : "the panel knows no node with the token's id");
+        return;
+    }
+    if (config_for_panel(config, "", &panel, &err) == 0 &&
+        seal_open(&panel.app_keys, node.sealed_token, &token, &err) == 0 &&
+        !secret_equal(buf_slice(&token), slice_str(config->node.token)))
+        doctor_note(doctor, FINDING_WRONG, "node.token", remedy,
+                    "it is not the token that the panel has for node '%s'", node.name);
+    explicit_bzero(token.data, token.length);
+    explicit_bzero(&panel, sizeof(panel));
+    node_free(&node);
+}
+
 void doctor_check_database(struct doctor *doctor, struct config *config)
 {
     struct error err = ERROR_INIT;
@@ -144,7 +177,9 @@ void doctor_check_database(struct doctor *doctor, struct config *config)
         return;
     }
     doctor_note(doctor, FINDING_OK, "database", NULL, "%s", config->panel.database);
-    if (config_read_app_key(config, &err) == 0)
+    if (config_read_app_key(config, &err) == 0) {
         check_nodes(doctor, db, config);
+        check_token(doctor, db, config);
+    }
     db_close(db);
 }

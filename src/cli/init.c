@@ -119,20 +119,20 @@ static void write_config(const struct invocation *invocation, const char *config
                      "  write_limit: 0\n");
 }
 
-/* The file's path, absolute: --config, $ROOST_CONFIG, beside the data where that is named, or here. */
+/* The file's path, absolute: --config, beside the data where that is named, $ROOST_CONFIG, or here. */
 static int choose_config(const struct invocation *invocation, const char *data, struct buf *path,
                          struct error *err)
 {
     const char *given = option_text(invocation, "config");
     const char *environment = getenv("ROOST_CONFIG");
+    if (given == NULL && option_is_given(invocation, "data")) {
+        buf_printf(path, "%s/roost.yml", data);
+        return 0;
+    }
     if (given == NULL && environment != NULL && *environment != '\0')
         given = environment;
     if (given != NULL)
         return absolute(given, path, err);
-    if (option_is_given(invocation, "data")) {
-        buf_printf(path, "%s/roost.yml", data);
-        return 0;
-    }
     return absolute("roost.yml", path, err);
 }
 
@@ -148,6 +148,20 @@ static int check_options(const struct invocation *invocation, struct error *err)
     if (url != NULL && url_split(url, &parts, err) < 0)
         return error_wrap(err, "'--url'");
     return 0;
+}
+
+/* A configuration that exists says where its data is; an option that says otherwise is a mistake. */
+static int check_same_data(const struct invocation *invocation, const struct config *config,
+                           const char *data, struct error *err)
+{
+    scope_free char *real = realpath(config->data, NULL);
+    const char *current = real == NULL ? config->data : real;
+    if (!option_is_given(invocation, "data") || strcmp(current, data) == 0)
+        return 0;
+    return error_set(
+        err, ERROR_INVALID,
+        "'%s' exists and has its data in '%s', not in '%s': name another with '--config'",
+        config->file, current, data);
 }
 
 static int make_config(const struct invocation *invocation, struct config *config,
@@ -168,10 +182,12 @@ static int make_config(const struct invocation *invocation, struct config *confi
         write_config(invocation, path.data, data_path.data, &text);
         if (make_file(path.data, &text, err) < 0)
             return -1;
-    } else {
-        say("going on with %s", path.data);
+        return config_read_file(path.data, config, err);
     }
-    return config_read_file(path.data, config, err);
+    say("going on with %s", path.data);
+    if (config_read_file(path.data, config, err) < 0)
+        return -1;
+    return check_same_data(invocation, config, data_path.data, err);
 }
 
 static int make_data(const struct config *config, struct error *err)
@@ -317,10 +333,9 @@ static int run_init(const struct invocation *invocation, struct error *err)
 const struct command init_command = {
     .name = "init",
     .summary = "make a data directory, keys, a database and roost.yml",
-    .details =
-        "Run again, it goes on with what is there and replaces nothing.\n"
-        "roost.yml goes where --config or $ROOST_CONFIG say, beside the data where --data is\n"
-        "given, and into the current directory otherwise.",
+    .details = "Run again, it goes on with what is there and replaces nothing.\n"
+               "roost.yml goes where --config says, beside the data where --data is given, where\n"
+               "$ROOST_CONFIG says, and into the current directory otherwise.",
     .options =
         (const struct option[]){
             {"data", 'd', "DIR", "where everything rests; default: ./roost-data"},

@@ -64,4 +64,10 @@ int node_attach_directory(const char *state_directory, const char *server_uuid, 
                           struct error *err);
 int node_detach_directory(const char *state_directory, const char *server_uuid, struct error *err);
 
+/* Every attached directory, by uuid; ends early, with its -1, where `visit` returns one. */
+int node_each_directory(const char *state_directory,
+                        int (*visit)(const char *server_uuid, const char *path, void *context,
+                                     struct error *err),
+                        void *context, struct error *err);
+
 #endif
