@@ -37,6 +37,16 @@ static int count_wildcards(struct slice line)
     return count;
 }
 
+/* "" and "/": in Wings the latter leaves out everything, which nobody wants and which loses data; in git nothing. */
+static bool names_nothing(struct slice line)
+{
+    const char *bytes = line.data;
+    for (size_t i = 0; i < line.length; i++)
+        if (bytes[i] != '/')
+            return false;
+    return true;
+}
+
 static int add_line(struct ignore *ignore, struct slice line, size_t number, struct error *err)
 {
     if (line.length == 0 || *(const char *)line.data == '#')
@@ -44,7 +54,7 @@ static int add_line(struct ignore *ignore, struct slice line, size_t number, str
     bool is_negative = *(const char *)line.data == '!';
     if (is_negative)
         line = slice_of((const char *)line.data + 1, line.length - 1);
-    if (line.length == 0)
+    if (names_nothing(line))
         return 0;
     if (ignore->count == IGNORE_PATTERNS_MAX)
         return error_set(err, ERROR_LIMIT, "line %zu: more than %d ignore patterns", number,

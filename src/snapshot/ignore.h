@@ -17,6 +17,7 @@
  *    after a backslash
  *  - "!pattern" takes back; the last pattern that matches a path decides; a "!" works
  *    below an ignored directory too
+ *  - a line of nothing but slashes names nothing (Wings: everything; an empty backup helps nobody)
  *  - a leading '/' anchors at the root; so does a name, a slash and later "*." ("name/" "*.ext");
  *    every other pattern, also with a slash inside, matches at any depth
  *  - a pattern matches the path itself and everything below it; "dir/" matches what is below dir
