@@ -123,7 +123,7 @@ static const struct setting table[] = {
      .max = UINT64_C(7) * DAY_MS,
      .description = "How long a node may be silent about a backup that it makes before the backup "
                     "counts as failed. Well above node.heartbeat."},
-    {"panel.download_url_life", SETTING_DURATION, "15 min", AT(panel.download_url_life_ms),
+    {"panel.download_url_life", SETTING_DURATION, "1 h", AT(panel.download_url_life_ms),
      .min = 10 * SECOND_MS, .max = UINT64_C(7) * DAY_MS,
      .description = "How long a download address can be used, and its download be resumed."},
     {"panel.workers", SETTING_COUNT, "4", AT(panel.workers), .unit = "threads", .min = 1,
