@@ -62,7 +62,7 @@ struct db *journal_open_database(const char *state_directory, struct error *err)
 }
 
 /* The lock's descriptor; the lock ends with it, however the process ends. */
-static int take_lock(const char *state_directory, bool *is_new, struct error *err)
+static int take_lock(const char *state_directory, struct error *err)
 {
     scope_fd int directory_fd = directory_open_or_make(state_directory, 0700, err);
     if (directory_fd < 0)
@@ -73,13 +73,12 @@ static int take_lock(const char *state_directory, bool *is_new, struct error *er
         return error_set_os(err, errno, "opening '%s/node.lock'", state_directory);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
         return error_set(err, ERROR_CONFLICT, "another node holds '%s/node.lock'", state_directory);
-    *is_new = faccessat(directory_fd, "node.db", F_OK, 0) < 0;
     return scope_take_fd(&fd);
 }
 
-struct journal *journal_open(const char *state_directory, bool *is_new, struct error *err)
+struct journal *journal_open(const char *state_directory, struct error *err)
 {
-    scope_fd int lock_fd = take_lock(state_directory, is_new, err);
+    scope_fd int lock_fd = take_lock(state_directory, err);
     if (lock_fd < 0)
         return NULL;
     struct db *db = journal_open_database(state_directory, err);

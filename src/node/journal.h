@@ -76,9 +76,9 @@ struct journal_archive {
 
 /*
  * Opens (and makes) <state>/node.db, holding a lock on <state>/node.lock.  CONFLICT: another
- * process holds it.  `is_new`: there was no journal before.
+ * process holds it.
  */
-struct journal *journal_open(const char *state_directory, bool *is_new, struct error *err);
+struct journal *journal_open(const char *state_directory, struct error *err);
 void journal_close(struct journal *journal);
 
 /* ---- jobs ---- */
@@ -118,6 +118,10 @@ int journal_next_report(struct journal *journal, int64_t now_us, struct journal_
                         struct error *err);
 /* When the next report will be due; 0: there is none. */
 int journal_next_due(struct journal *journal, int64_t *due_at_us, struct error *err);
+
+/* How many reports about such jobs wait. */
+int journal_count_reports(struct journal *journal, enum job_kind kind, int64_t *count,
+                          struct error *err);
 
 /* (Again) into the outbox: replaces an older one about the same. */
 int journal_add_report(struct journal *journal, const struct journal_report *report,

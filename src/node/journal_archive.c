@@ -124,6 +124,16 @@ int journal_next_due(struct journal *journal, int64_t *due_at_us, struct error *
                         due_at_us, err);
 }
 
+int journal_count_reports(struct journal *journal, enum job_kind kind, int64_t *count,
+                          struct error *err)
+{
+    struct db_session *session = db_reader(journal->db, err);
+    if (session == NULL)
+        return -1;
+    return db_query_int(session, "SELECT count(*) FROM outbox WHERE kind = ?",
+                        DB_PARAMS(db_text(job_kind_name(kind))), 0, count, err);
+}
+
 int journal_remove_report(struct journal *journal, int64_t report_id, struct error *err)
 {
     return journal_run(journal, "DELETE FROM outbox WHERE id = ?", DB_PARAMS(db_int(report_id)),

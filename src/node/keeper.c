@@ -16,13 +16,15 @@ enum {
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 60 * 1000,
     REFRESH_MS = 10 * 60 * 1000,
+    RESET_RETRY_MS = 1000,
     TIDY_MS = 60 * 60 * 1000,
 };
 
 /* When things are due next, on the monotonic clock. */
 struct schedule {
-    int64_t servers_us, heartbeat_us, tidy_us;
+    int64_t servers_us, reset_us, heartbeat_us, tidy_us;
     int64_t retry_ms;
+    bool has_reset;
 };
 
 static int64_t in_ms(int64_t ms)
@@ -31,26 +33,35 @@ static int64_t in_ms(int64_t ms)
 }
 
 /*
- * A node without a memory tells the panel so, once: what waits there for the end of a restore that this
- * node does not know would wait for ever.  A node with a journal reports each one itself.
+ * Whether every restore that this node knows of has ended and been told to the panel.  Whatever waits there
+ * for a restore then waits in vain: its order or its journal was lost.
  */
-static int reset_once(struct node *node, struct error *err)
+static bool knows_no_restore(struct node *node)
 {
-    if (!node->is_new || node->has_reset)
-        return 0;
-    bool restores = queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE});
-    if (!restores && remote_api_reset_servers(node->remote, err) < 0 &&
-        err->code == ERROR_UNAVAILABLE)
-        return -1;
-    error_clear(err);
-    node->has_reset = true;
-    return 0;
+    struct error err = ERROR_INIT;
+    int64_t reports = 1;
+    return !queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE}) &&
+           journal_count_reports(node->journal, JOB_RESTORE, &reports, &err) == 0 && reports == 0;
+}
+
+/* Once in the node's life, as upstream's node does on its start. */
+static void reset_servers(struct node *node, struct schedule *schedule)
+{
+    struct error err = ERROR_INIT;
+    if (!knows_no_restore(node) ||
+        (remote_api_reset_servers(node->remote, &err) < 0 && err.code == ERROR_UNAVAILABLE)) {
+        schedule->reset_us = in_ms(RESET_RETRY_MS);
+        return;
+    }
+    if (error_is_set(&err))
+        log_warning("panel refuses the reset of servers reason=%s", err.text);
+    schedule->has_reset = true;
 }
 
 static void refresh_servers(struct node *node, struct schedule *schedule)
 {
     struct error err = ERROR_INIT;
-    if (reset_once(node, &err) == 0 && servers_refresh(node->servers, &err) == 0) {
+    if (servers_refresh(node->servers, &err) == 0) {
         schedule->retry_ms = RETRY_MIN_MS;
         schedule->servers_us = in_ms(REFRESH_MS);
         return;
@@ -118,6 +129,8 @@ static void do_what_is_due(struct node *node, struct schedule *schedule, bool is
     int64_t now_us = time_monotonic_us();
     if (is_connected && now_us >= schedule->servers_us)
         refresh_servers(node, schedule);
+    if (is_connected && !schedule->has_reset && now_us >= schedule->reset_us)
+        reset_servers(node, schedule);
     if (is_connected && now_us >= schedule->heartbeat_us) {
         send_heartbeats(node);
         schedule->heartbeat_us = in_ms((int64_t)node->config.heartbeat_s * 1000);
@@ -128,13 +141,20 @@ static void do_what_is_due(struct node *node, struct schedule *schedule, bool is
     }
 }
 
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
 static int64_t ms_until_due(const struct schedule *schedule, bool is_connected)
 {
     int64_t next_us = schedule->tidy_us;
-    if (is_connected && schedule->servers_us < next_us)
-        next_us = schedule->servers_us;
-    if (is_connected && schedule->heartbeat_us < next_us)
-        next_us = schedule->heartbeat_us;
+    if (is_connected) {
+        next_us = earlier(next_us, schedule->servers_us);
+        next_us = earlier(next_us, schedule->heartbeat_us);
+        if (!schedule->has_reset)
+            next_us = earlier(next_us, schedule->reset_us);
+    }
     int64_t left_ms = (next_us - time_monotonic_us()) / 1000 + 1;
     return left_ms < 1 ? 1 : left_ms;
 }

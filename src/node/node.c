@@ -61,7 +61,7 @@ static struct node *node_new(const struct node_config *config)
 struct node *node_start(const struct node_config *config, struct error *err)
 {
     struct node *node = node_new(config);
-    node->journal = journal_open(config->state_directory, &node->is_new, err);
+    node->journal = journal_open(config->state_directory, err);
     if (node->journal == NULL || places_open(&node->places, node->journal, config->backup_directory,
                                              config->server_directory, err) < 0) {
         node_free(node);

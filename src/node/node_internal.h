@@ -32,8 +32,7 @@ struct node {
     pthread_mutex_t mutex;
     pthread_cond_t has_changed;
     bool is_connected, is_stopping;
-    bool is_new, has_reset; /* the keeper's */
-    bool has_leftovers;     /* there may be trees to remove */
+    bool has_leftovers; /* there may be trees to remove */
     pthread_t keeper, sweeper;
     bool has_threads;
     struct cancel cancel;

@@ -65,6 +65,7 @@ static void panel_reset(const struct http_request *request, struct http_reply *r
     struct world *world = app;
     pthread_mutex_lock(&world->mutex);
     world->panel.resets++;
+    pthread_cond_broadcast(&world->has_changed);
     pthread_mutex_unlock(&world->mutex);
     http_reply_status(reply, 204);
 }
@@ -252,6 +253,11 @@ void world_wait_reports(struct world *world, size_t count)
 void world_wait_restores(struct world *world, size_t count)
 {
     wait_for(world, &world->panel.restores, count);
+}
+
+void world_wait_resets(struct world *world, size_t count)
+{
+    wait_for(world, &world->panel.resets, count);
 }
 
 unsigned world_call(struct world *world, const char *method, const char *path, const char *text,

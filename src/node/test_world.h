@@ -50,6 +50,7 @@ void world_hold_servers(struct world *world, bool holds);
 /* Wait until the panel has heard so many reports; fails after ten seconds. */
 void world_wait_reports(struct world *world, size_t count);
 void world_wait_restores(struct world *world, size_t count);
+void world_wait_resets(struct world *world, size_t count);
 
 /* Call the node with its token; the answer's body in `body` (may be NULL). */
 unsigned world_call(struct world *world, const char *method, const char *path, const char *text,

@@ -20,8 +20,7 @@ struct state {
 static void open_journal(struct state *state)
 {
     struct error err = ERROR_INIT;
-    bool is_new;
-    state->journal = journal_open(state->directory, &is_new, &err);
+    state->journal = journal_open(state->directory, &err);
     assert_non_null(state->journal);
 }
 
