@@ -40,7 +40,8 @@ void shown_add(struct buf *out, struct slice text)
     }
 }
 
-static void print_line(FILE *stream, const char *prefix, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void print_line(FILE *stream, const char *prefix,
+                                                             const char *format, va_list args)
 {
     scope_buf struct buf shown = BUF_INIT;
     char *line = NULL;
