@@ -40,6 +40,8 @@ static void reset(struct http_exchange *exchange)
     if (exchange->body.capacity > HTTP_KEPT_BODY_BYTES)
         buf_free(&exchange->body);
     buf_clear(&exchange->body);
+    atomic_fetch_sub(&exchange->server->large_bodies_bytes, exchange->purse_bytes);
+    exchange->purse_bytes = 0;
     exchange->query = NULL;
     exchange->router = NULL;
     exchange->match = (struct http_route_match){.allowed = 0};
@@ -288,17 +290,41 @@ static void send_past_library(struct http_exchange *exchange)
     buf_free(&bytes);
 }
 
+/*
+ * Nobody knows yet whether the client may do anything here at all, so what strangers can make us
+ * keep is bounded for all connections together.  False: there is no room now.
+ */
+static bool make_room(struct http_exchange *exchange, size_t body_bytes)
+{
+    if (body_bytes <= HTTP_SMALL_BODY_BYTES + exchange->purse_bytes)
+        return true;
+    _Atomic(size_t) *purse = &exchange->server->large_bodies_bytes;
+    size_t more_bytes = body_bytes - HTTP_SMALL_BODY_BYTES - exchange->purse_bytes;
+    if (atomic_fetch_add(purse, more_bytes) + more_bytes > HTTP_LARGE_BODIES_BYTES) {
+        atomic_fetch_sub(purse, more_bytes);
+        return false;
+    }
+    exchange->purse_bytes += more_bytes;
+    return true;
+}
+
 static enum MHD_Result take_body(struct http_exchange *exchange, const char *bytes, size_t *length)
 {
     size_t taken = *length;
     *length = 0;
     if (exchange->stage == EXCHANGE_SKIPPED_BODY)
         return MHD_YES;
-    if (taken <= exchange->body_max_bytes - exchange->body.length) {
+    bool is_too_large = taken > exchange->body_max_bytes - exchange->body.length;
+    if (!is_too_large && make_room(exchange, exchange->body.length + taken)) {
         buf_add(&exchange->body, bytes, taken);
         return MHD_YES;
     }
-    refuse(exchange, 413, "The request's body is too large.");
+    if (is_too_large) {
+        refuse(exchange, 413, "The request's body is too large.");
+    } else {
+        refuse(exchange, 503, "Too many large requests are on their way.");
+        http_reply_header(&exchange->reply, "Retry-After", "1");
+    }
     exchange->has_unread_body = true;
     answer_refusal(exchange);
     send_past_library(exchange);

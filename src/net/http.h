@@ -21,7 +21,8 @@
  * Content-Length or Transfer-Encoding, both of them, a coding other than chunked,
  * not exactly one Host, versions other than 1.0 and 1.1, "%00" or bad escapes in the path (400); a
  * target (414), head (431) or body (413) over its limit; an unknown path (404) or method (405).
- * A client that drips its head or body is cut off at its deadline.
+ * A client that drips its head or body is cut off at its deadline.  Bodies are kept in memory: 16 KiB of
+ * each, and beyond that 16 MiB of all of them together; who finds no room is answered 503.
  */
 enum http_method {
     HTTP_GET,

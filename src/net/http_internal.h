@@ -29,6 +29,10 @@ enum {
     HTTP_SEGMENTS_MAX = 32,
     HTTP_REPLY_HEADERS_MAX = 24,
     HTTP_KEPT_BODY_BYTES = 4 * 1024, /* of a body's memory, from one request to the next */
+    HTTP_SMALL_BODY_BYTES =
+        16 * 1024, /* of every body; what is beyond comes out of the common purse */
+    HTTP_LARGE_BODIES_BYTES =
+        16 * 1024 * 1024, /* the purse: all bodies of a server, beyond what is small */
     HTTP_UNREAD_MAX_BYTES =
         64 * 1024 /* of a refused request's body that is read to keep the connection */
 };
@@ -119,6 +123,7 @@ struct http_exchange {
     struct buf segments; /* the path again, cut at every '/' */
     struct buf body;
     uint64_t body_max_bytes;
+    size_t purse_bytes;      /* taken out of the server's for this body */
     struct http_text *texts; /* decoded texts that handlers asked for */
     struct http_router *router;
     struct http_route_match match;
@@ -186,6 +191,7 @@ struct http_server {
     _Atomic(bool) is_stopping; /* answers end their connections */
     _Atomic(bool) is_ending;   /* workers no longer begin */
     _Atomic(unsigned) working; /* exchanges in worker queues and handlers */
+    _Atomic(size_t) large_bodies_bytes;
     struct watchdog *watchdog;
     struct websocket_hub *hub;
     pthread_mutex_t mutex; /* guards the list */

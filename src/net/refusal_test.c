@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What must never reach a handler, over real connections. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,89 @@ static void refused_bodies_do_not_cost_the_answer(void **state)
     }
 }
 
+enum {
+    HELD_BYTES = APP_BODY_MAX_BYTES - 1,
+    HOLDERS = 400,
+    HOLDERS_MAX = (16 << 20) / (HELD_BYTES - (16 << 10)) /* that find room, as the manual says */
+};
+
+/* Large bodies that do not end, on connections of their own. */
+static void hold_bodies(uint16_t port, struct pollfd holders[HOLDERS])
+{
+    static const char zeros[HELD_BYTES];
+    for (size_t i = 0; i < HOLDERS; i++) {
+        int fd = raw_connect(port);
+        raw_send(fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n");
+        raw_send_bytes(fd, zeros, sizeof(zeros));
+        holders[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
+}
+
+/* How many were answered, and how, before they came to their end. */
+static size_t count_refused(struct pollfd holders[HOLDERS], size_t wanted)
+{
+    size_t refused = 0;
+    for (int i = 0; i < 50 && refused < wanted; i++) {
+        usleep(100 * 1000);
+        poll(holders, HOLDERS, 0);
+        refused = 0;
+        for (size_t h = 0; h < HOLDERS; h++)
+            refused += holders[h].revents != 0;
+    }
+    return refused;
+}
+
+static struct raw_answer echo(uint16_t port, size_t bytes)
+{
+    static char zeros[APP_BODY_MAX_BYTES];
+    struct raw_answer answer;
+    int fd = raw_connect(port);
+    scope_free char *head =
+        xasprintf("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", bytes);
+    raw_send(fd, head);
+    raw_send_bytes(fd, zeros, bytes);
+    raw_read(fd, &answer, false);
+    close(fd);
+    return answer;
+}
+
+static void bodies_of_strangers_share_what_memory_there_is(void **state)
+{
+    static struct pollfd holders[HOLDERS];
+    struct app own;
+    struct raw_answer answer;
+    char value[256];
+    app_start(&own, (struct http_server_config){.body_timeout_s = 60});
+    hold_bodies(own.port, holders);
+    assert_in_range(count_refused(holders, HOLDERS - HOLDERS_MAX), HOLDERS - HOLDERS_MAX,
+                    HOLDERS - HOLDERS_MAX / 2);
+    size_t served = 0;
+    for (size_t i = 0; i < HOLDERS; i++) {
+        bool is_refused = holders[i].revents != 0;
+        if (!is_refused)
+            raw_send_bytes(holders[i].fd, "", 1);
+        raw_read(holders[i].fd, &answer, false);
+        assert_int_equal(answer.status, is_refused ? 503 : 200);
+        if (is_refused)
+            assert_string_equal(raw_header(&answer, "Retry-After", value), "1");
+        served += !is_refused;
+        raw_answer_free(&answer);
+        if (i == 0) { /* the others hold what there is; what is small is served as ever */
+            answer = echo(own.port, 16 * 1024);
+            assert_int_equal(answer.status, 200);
+            raw_answer_free(&answer);
+        }
+    }
+    assert_in_range(served, HOLDERS_MAX / 2, HOLDERS_MAX);
+    for (size_t i = 0; i < HOLDERS; i++) { /* every byte was given back */
+        close(holders[i].fd);
+        answer = echo(own.port, APP_BODY_MAX_BYTES);
+        assert_int_equal(answer.status, 200);
+        raw_answer_free(&answer);
+    }
+    app_stop(&own, 0);
+}
+
 /* Sends `text` a byte every 100 ms; the milliseconds until the server cut it off. */
 static int64_t drip(int fd, const char *text)
 {
@@ -274,6 +358,7 @@ int main(void)
         cmocka_unit_test(large_heads_are_refused),
         cmocka_unit_test(large_bodies_are_refused_before_they_come),
         cmocka_unit_test(refused_bodies_do_not_cost_the_answer),
+        cmocka_unit_test(bodies_of_strangers_share_what_memory_there_is),
         cmocka_unit_test(dripping_clients_are_cut_off),
         cmocka_unit_test(a_kept_connection_may_rest_but_not_drip),
         cmocka_unit_test(a_handler_may_take_longer_than_a_head),

@@ -12,7 +12,8 @@
 #include "panel/internal.h"
 
 enum {
-    BODY_MAX_BYTES = 2 * 1024 * 1024, /* a report of ten thousand parts */
+    CLIENT_BODY_MAX_BYTES = 256 * 1024,      /* the longest list of patterns, escaped in JSON */
+    REMOTE_BODY_MAX_BYTES = 2 * 1024 * 1024, /* a report of ten thousand parts */
     QUEUE_MAX = 256,
 };
 
@@ -95,12 +96,13 @@ static char *make_decoy(const struct seal_keys *keys)
     return buf_steal(&sealed);
 }
 
-static struct http_router *make_router(struct panel *panel, const char *name, const char *prefix)
+static struct http_router *make_router(struct panel *panel, const char *name, const char *prefix,
+                                       size_t body_max_bytes)
 {
     struct http_router_options options = {
         .workers = panel->config.workers > 0 ? panel->config.workers : 1,
         .queue_max = QUEUE_MAX,
-        .body_max_bytes = BODY_MAX_BYTES,
+        .body_max_bytes = body_max_bytes,
         .write_error = write_transport_error,
         .after = finish_reply,
         .app = panel,
@@ -125,8 +127,8 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
     panel->readers = reader_set_create(db);
     panel->rate = config->rate_limit_per_min > 0 ? rate_create(config->rate_limit_per_min) : NULL;
     panel->decoy_secret = make_decoy(&config->app_keys);
-    panel->client_router = make_router(panel, "client", "/api/client");
-    panel->remote_router = make_router(panel, "remote", "/api/remote");
+    panel->client_router = make_router(panel, "client", "/api/client", CLIENT_BODY_MAX_BYTES);
+    panel->remote_router = make_router(panel, "remote", "/api/remote", REMOTE_BODY_MAX_BYTES);
     client_routes_add(panel);
     remote_routes_add(panel);
     panel->keeper = keeper_start(panel);
