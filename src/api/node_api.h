@@ -78,6 +78,7 @@ struct node_restore_order {
 #define NODE_ERROR_ADAPTER "The backup adapter must be one of wings, s3."
 #define NODE_ERROR_NO_URL "The download_url field is required when the backup adapter is set to S3."
 #define NODE_ERROR_NO_OBJECT_STORAGE "Object storage is not configured on this node."
+#define NODE_ERROR_NO_SPACE "There is not enough space on this node for the backup."
 #define NODE_ERROR_DELETE_ALL "Failed to delete backups."
 #define NODE_ERROR_DOWNLOAD_TOKEN "The download token is missing, has expired or is not valid."
 

@@ -3,6 +3,7 @@
  * Orders.  Looking for a duplicate, writing the journal and putting the job into the queue are one step under
  * the accept lock; whoever answers 202 after it has a promise on disk.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,8 @@
 #include "node/node_internal.h"
 
 enum {
-    STOP_WAIT_MS = 10 * 1000
+    STOP_WAIT_MS = 10 * 1000,
+    SPARE_BYTES = 1 << 20, /* what the smallest backup and the journal need */
 };
 
 static int add_job(struct node *node, enum job_kind kind, const char *server, const char *backup,
@@ -58,6 +60,21 @@ static int report_again(struct node *node, const char *server, const char *backu
     return 1;
 }
 
+/* The newest archive of the server says best how large the next one will be. */
+static int check_space(struct node *node, const char *server, struct error *err)
+{
+    uint64_t expected_bytes, free_bytes, total_bytes;
+    if (journal_newest_archive_bytes(node->journal, server, &expected_bytes, err) < 0 ||
+        directory_free_space(node->places.backups_fd, &free_bytes, &total_bytes, err) < 0)
+        return -1;
+    if (free_bytes >= expected_bytes + SPARE_BYTES)
+        return 0;
+    return error_set(err, ERROR_NO_SPACE,
+                     "%" PRIu64 " bytes are free where backups are kept, and the server's newest"
+                     " one has %" PRIu64,
+                     free_bytes, expected_bytes);
+}
+
 static int accept_backup_locked(struct node *node, const char *server, const char *backup,
                                 struct slice ignore, struct error *err)
 {
@@ -70,6 +87,8 @@ static int accept_backup_locked(struct node *node, const char *server, const cha
     int told = report_again(node, server, backup, err);
     if (told != 0)
         return told < 0 ? -1 : 0;
+    if (check_space(node, server, err) < 0)
+        return -1;
     scope_buf struct buf order = BUF_INIT;
     job_write_backup_order(&order, ignore);
     return add_job(node, JOB_BACKUP, server, backup, order.data, err);

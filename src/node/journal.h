@@ -107,6 +107,10 @@ int journal_end_job(struct journal *journal, int64_t job_id, const struct journa
 int journal_find_archive(struct journal *journal, const char *backup,
                          struct journal_archive *archive, struct error *err);
 
+/* How large the server's newest archive is; 0: it has none. */
+int journal_newest_archive_bytes(struct journal *journal, const char *server, uint64_t *size_bytes,
+                                 struct error *err);
+
 /* Everything about a backup, or about all of a server's (`backup` NULL), but a restore's report. */
 int journal_forget(struct journal *journal, const char *server, const char *backup,
                    struct error *err);

@@ -33,6 +33,20 @@ int journal_find_archive(struct journal *journal, const char *backup,
     return found;
 }
 
+int journal_newest_archive_bytes(struct journal *journal, const char *server, uint64_t *size_bytes,
+                                 struct error *err)
+{
+    int64_t bytes = 0;
+    struct db_session *session = db_reader(journal->db, err);
+    if (session == NULL || db_query_int(session,
+                                        "SELECT size_bytes FROM archives WHERE server = ?"
+                                        " ORDER BY created_at_us DESC LIMIT 1",
+                                        DB_PARAMS(db_text(server)), 0, &bytes, err) < 0)
+        return -1;
+    *size_bytes = (uint64_t)bytes;
+    return 0;
+}
+
 int journal_forget(struct journal *journal, const char *server, const char *backup,
                    struct error *err)
 {

@@ -50,6 +50,8 @@ void route_fails(const struct http_request *request, struct http_reply *reply,
     if (err->code == ERROR_UNAVAILABLE) {
         http_reply_header(reply, "Retry-After", "10");
         node_api_error(request, reply, 503, NODE_ERROR_UNEXPECTED);
+    } else if (err->code == ERROR_NO_SPACE) {
+        node_api_error(request, reply, 507, NODE_ERROR_NO_SPACE);
     } else {
         node_api_error(request, reply, 500, NODE_ERROR_UNEXPECTED);
     }
