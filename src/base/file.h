@@ -82,6 +82,12 @@ int beneath_open(int root_fd, const char *path, int flags, mode_t mode, struct e
 int beneath_open_raw(int root_fd, const char *path, int flags, mode_t mode);
 
 /*
+ * Change the mode of the directory `name` in `dir_fd`, also one that we may not read: through a
+ * descriptor, as the name may be a link by now.  -1 with errno.
+ */
+int beneath_chmod(int dir_fd, const char *name, mode_t mode);
+
+/*
  * Remove `name` in the directory `parent_fd`, with everything below it, never
  * following a link and never leaving the file system object that `name` is.
  * Succeeds where it does not exist.  Iterative: depth costs descriptors, not stack,

@@ -14,6 +14,10 @@
 #include "base/mem.h"
 #include "base/scope.h"
 
+enum {
+    NOBODY = 65534
+};
+
 struct place {
     char path[64];
     int fd;
@@ -189,12 +193,64 @@ static void removing_a_tree_never_follows_a_link(void **state)
     assert_int_equal(beneath_remove_tree(place->fd, "tree", &err), 0); /* again: nothing to do */
 }
 
+/* 0 where the process, as nobody in particular, removes the tree `name` that it owns. */
+static int remove_as_nobody(int dir_fd, const char *name)
+{
+    struct error err = ERROR_INIT;
+    if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
+        return 1;
+    return beneath_remove_tree(dir_fd, name, &err) < 0 ? 2 : 0;
+}
+
+static void modes_are_never_changed_through_a_link(void **state)
+{
+    struct place *place = *state;
+    struct stat info;
+    assert_int_equal(mkdirat(place->fd, "target", 0500), 0);
+    assert_int_equal(symlinkat("target", place->fd, "link"), 0);
+    assert_int_equal(beneath_chmod(place->fd, "link", 0777), -1);
+    assert_int_equal(fstatat(place->fd, "target", &info, 0), 0);
+    assert_int_equal(info.st_mode & 07777, 0500);
+    assert_int_equal(fchmodat(place->fd, "target", 0000, 0), 0);
+    assert_int_equal(beneath_chmod(place->fd, "target", 0711), 0);
+    assert_int_equal(fstatat(place->fd, "target", &info, 0), 0);
+    assert_int_equal(info.st_mode & 07777, 0711);
+}
+
+static void directories_that_their_owner_closed_are_removed(void **state)
+{
+    struct place *place = *state;
+    static const struct {
+        const char *path;
+        mode_t mode;
+    } closed[] = {{"tree/a/b/empty", 0500}, {"tree/a/b", 0555}, {"tree/a", 0444}, {"tree", 0000}};
+    assert_int_equal(mkdirat(place->fd, "tree", 0700), 0);
+    assert_int_equal(mkdirat(place->fd, "tree/a", 0700), 0);
+    assert_int_equal(mkdirat(place->fd, "tree/a/b", 0700), 0);
+    assert_int_equal(mkdirat(place->fd, "tree/a/b/empty", 0700), 0);
+    write_text(place->fd, "tree/a/b/file", "x");
+    for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++) {
+        assert_int_equal(fchmodat(place->fd, closed[i].path, closed[i].mode, 0), 0);
+        if (geteuid() == 0)
+            assert_int_equal(fchownat(place->fd, closed[i].path, NOBODY, NOBODY, 0), 0);
+    }
+    if (geteuid() == 0)
+        assert_int_equal(fchown(place->fd, NOBODY, NOBODY), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(remove_as_nobody(place->fd, "tree"));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(faccessat(place->fd, "tree", F_OK, 0), -1);
+}
+
 static void a_tree_deeper_than_the_descriptors_is_removed(void **state)
 {
     struct place *place = *state;
     struct error err = ERROR_INIT;
     enum {
-        DEPTH = 3000
+        DEPTH = 10000
     };
     int at = openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < DEPTH; i++) {
@@ -228,6 +284,8 @@ int main(void)
         PLACED(directories_are_made_with_their_parents),
         PLACED(nothing_is_opened_outside_the_root),
         PLACED(removing_a_tree_never_follows_a_link),
+        PLACED(modes_are_never_changed_through_a_link),
+        PLACED(directories_that_their_owner_closed_are_removed),
         PLACED(a_tree_deeper_than_the_descriptors_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,7 +169,7 @@ static int merge_directory_name(struct merge *merge, const char *name, struct er
     if (!S_ISDIR(staged.st_mode))
         return 0;
     if ((staged.st_mode & OWNER_BITS) != OWNER_BITS &&
-        fchmodat(merge->staged_fd, name, (staged.st_mode & 07777) | OWNER_BITS, 0) < 0)
+        beneath_chmod(merge->staged_fd, name, (staged.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening '%.200s' for more", merge->path.data);
     return enqueue(merge, &staged, err);
 }
