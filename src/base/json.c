@@ -8,11 +8,12 @@
 
 #include "base/text.h"
 
-/* jansson recurses per level; count the depth before it is asked. */
-static bool is_too_deep(struct slice text)
+/* jansson recurses per level, and makes a hundred bytes of "[],": both are counted before it is asked. */
+static int check_shape(struct slice text, struct error *err)
 {
     const char *s = text.data;
     int depth = 0;
+    size_t values = 1;
     bool is_in_string = false;
     for (size_t i = 0; i < text.length; i++) {
         if (is_in_string) {
@@ -23,21 +24,23 @@ static bool is_too_deep(struct slice text)
         } else if (s[i] == '"') {
             is_in_string = true;
         } else if (s[i] == '[' || s[i] == '{') {
+            values++;
             if (++depth > JSON_DEPTH_MAX)
-                return true;
+                return error_set(err, ERROR_INVALID, "nested deeper than %d levels",
+                                 JSON_DEPTH_MAX);
         } else if (s[i] == ']' || s[i] == '}') {
             depth--;
+        } else if (s[i] == ',' && ++values > JSON_VALUES_MAX) {
+            return error_set(err, ERROR_INVALID, "more than %d values", JSON_VALUES_MAX);
         }
     }
-    return false;
+    return 0;
 }
 
 json_t *json_read(struct slice text, struct error *err)
 {
-    if (is_too_deep(text)) {
-        error_set(err, ERROR_INVALID, "nested deeper than %d levels", JSON_DEPTH_MAX);
+    if (check_shape(text, err) < 0)
         return NULL;
-    }
     json_error_t reason;
     json_t *value =
         json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &reason);

@@ -13,10 +13,12 @@
 /*
  * Reading: jansson, strict (duplicate keys, trailing bytes, bad UTF-8 and NUL in
  * strings are errors).  The result is the caller's to json_decref(); INVALID says what and where.
- * The caller bounds `text.length`; depth is bounded here to JSON_DEPTH_MAX.
+ * The caller bounds `text.length`; depth is bounded here, and how many values there are: a value
+ * takes some hundred bytes, however short its text is.
  */
 enum {
-    JSON_DEPTH_MAX = 64
+    JSON_DEPTH_MAX = 64,
+    JSON_VALUES_MAX = 100 * 1000
 };
 json_t *json_read(struct slice text, struct error *err);
 

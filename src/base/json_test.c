@@ -56,6 +56,35 @@ static void depth_is_bounded(void **state)
     assert_int_equal(err.code, ERROR_INVALID);
 }
 
+/* `count` of "[]" in a list. */
+static int read_brackets(int count, enum error_code *code)
+{
+    scope_buf struct buf text = BUF_INIT;
+    for (int i = 0; i < count; i++)
+        buf_add_str(&text, i == 0 ? "[[]" : ",[]");
+    buf_add_char(&text, ']');
+    struct error err = ERROR_INIT;
+    scope_json json_t *value = json_read(buf_slice(&text), &err);
+    *code = err.code;
+    return value == NULL ? -1 : 0;
+}
+
+static void how_many_values_is_bounded(void **state)
+{
+    enum error_code code;
+    assert_int_equal(read_brackets(JSON_VALUES_MAX / 2 - 1, &code), 0);
+    assert_int_equal(read_brackets(JSON_VALUES_MAX, &code), -1);
+    assert_int_equal(code, ERROR_INVALID);
+    scope_buf struct buf text = BUF_INIT;
+    buf_add_char(&text, '"');
+    for (int i = 0; i < 2 * JSON_VALUES_MAX; i++)
+        buf_add_char(&text, i % 2 == 0 ? ',' : '['); /* in a text they are no values */
+    buf_add_char(&text, '"');
+    struct error err = ERROR_INIT;
+    scope_json json_t *value = json_read(buf_slice(&text), &err);
+    assert_non_null(value);
+}
+
 static void what_is_written_reads_back(void **state)
 {
     scope_buf struct buf text = BUF_INIT;
@@ -108,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_is_strict),
         cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(how_many_values_is_bounded),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(every_byte_at_every_place_reads_back),
     };
