@@ -51,7 +51,7 @@ const struct client_operation_form *client_operation_form(enum client_operation 
  * Bodies may be JSON, a form (values are then texts), absent, or JSON null or [] (then `*body` is NULL).
  * `*body` is the caller's to json_decref().  A content type that is neither is read as JSON
  * where the body begins with '{', and as absent otherwise.  INVALID: malformed JSON or form,
- * or JSON that is no object.
+ * JSON that is no object, or a multipart form.
  */
 int client_api_read_body(const struct http_request *request, json_t **body, struct error *err);
 

@@ -24,6 +24,7 @@ enum body_type {
     BODY_OTHER,
     BODY_JSON,
     BODY_FORM,
+    BODY_MULTIPART,
 };
 
 /* Media types have no case, and may carry parameters ("; charset=utf-8"). */
@@ -38,6 +39,8 @@ static enum body_type type_of(const char *content_type)
         *c = (char)tolower((unsigned char)*c);
     if (text_ends_with(name, "/json") || text_ends_with(name, "+json"))
         return BODY_JSON;
+    if (text_starts_with(name, "multipart/"))
+        return BODY_MULTIPART;
     return strcmp(name, "application/x-www-form-urlencoded") == 0 ? BODY_FORM : BODY_OTHER;
 }
 
@@ -92,6 +95,8 @@ int client_api_parse_body(const char *content_type, struct slice bytes, json_t *
         return read_json(bytes, body, err);
     case BODY_FORM:
         return looks_like_json ? read_json(bytes, body, err) : read_form(bytes, body, err);
+    case BODY_MULTIPART: /* upstream reads it; to pass over a "truncate" of 0 would delete files */
+        return error_set(err, ERROR_INVALID, "multipart forms are not read here, JSON is");
     case BODY_OTHER:
         break;
     }

@@ -60,6 +60,7 @@ static void bodies_are_read_as_their_type_says(void **state)
         {FORM, "{\"a\":", "!"},
         {NULL, "{\"a\":1}", "{\"a\":1}"},
         {"text/plain", "anything", NULL},
+        {"Multipart/Form-Data; boundary=x", "--x\r\n", "!"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct error err = ERROR_INIT;
