@@ -209,6 +209,19 @@ int directory_open(const char *path, struct error *err)
     return fd;
 }
 
+int directory_open_real(const char *path, struct error *err)
+{
+    scope_fd int root_fd = directory_open("/", err);
+    if (root_fd < 0)
+        return -1;
+    int fd = beneath_open_raw(root_fd, path + strspn(path, "/"), O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -ELOOP)
+        return error_set(err, ERROR_DENIED, "directory '%s' is reached through a link now", path);
+    if (fd < 0)
+        return error_set_os(err, -fd, "opening directory '%s'", path);
+    return fd;
+}
+
 /* Make one missing directory below `parent_fd` durably; returns it opened. */
 static int make_step(int parent_fd, const char *name, mode_t mode)
 {

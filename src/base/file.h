@@ -62,7 +62,13 @@ int file_sync(int fd, const char *what, struct error *err);
 /* Open a directory by a path of our own configuration (links are followed). */
 int directory_open(const char *path, struct error *err);
 
-/* The same, made (with its parents, durably) where it is missing. */
+/*
+ * Open a directory by a path that was real when it was noted (realpath): a link in it now was put
+ * there since, by whoever may write in one of its directories.  DENIED then.
+ */
+int directory_open_real(const char *path, struct error *err);
+
+/* As directory_open(), made (with its parents, durably) where it is missing. */
 int directory_open_or_make(const char *path, mode_t mode, struct error *err);
 
 /* Bytes that an unprivileged writer may still write on the file system of `dir_fd`. */

@@ -45,7 +45,7 @@ int place_open_server(const struct places *places, const char *server, struct er
     int attached = journal_find_directory(places->journal, server, &path, err);
     if (attached < 0)
         return -1;
-    int fd = attached > 0 ? directory_open(path.data, err)
+    int fd = attached > 0 ? directory_open_real(path.data, err)
                           : beneath_open(places->servers_fd, server,
                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, err);
     return fd < 0 ? error_wrap(err, "opening the directory of server %s", server) : fd;
@@ -207,7 +207,7 @@ int place_sweep_archives(const struct places *places, struct error *err)
 int place_trash(const struct places *places, const char *parent, const char *name,
                 struct error *err)
 {
-    scope_fd int parent_fd = directory_open(parent, err);
+    scope_fd int parent_fd = directory_open_real(parent, err);
     if (parent_fd < 0)
         return -1;
     if (faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)

@@ -23,7 +23,7 @@ int places_open(struct places *places, struct journal *journal, const char *back
                 const char *server_directory, struct error *err);
 void places_close(struct places *places);
 
-/* A server's live directory, opened.  NOT_FOUND. */
+/* A server's live directory, opened.  NOT_FOUND; DENIED where it is, or lies behind, a link. */
 int place_open_server(const struct places *places, const char *server, struct error *err);
 
 /* The directory that holds it, and its name there; it may not exist yet. */

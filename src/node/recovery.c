@@ -30,10 +30,12 @@ static bool stage_is_live(const struct journal_job *job)
     struct error err = ERROR_INIT;
     if (job->phase != JOB_EXCHANGING || job->stage_parent == NULL || job->live_name == NULL)
         return false;
-    scope_fd int parent_fd = directory_open(job->stage_parent, &err);
-    struct stat info;
-    return parent_fd >= 0 && fstatat(parent_fd, job->live_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           info.st_dev == job->stage_device && info.st_ino == job->stage_inode &&
+    scope_fd int parent_fd = directory_open_real(job->stage_parent, &err);
+    struct stat parent, info;
+    /* Its device is its parent's, as the stage's was; the number of it may be another after a reboot. */
+    return parent_fd >= 0 && fstat(parent_fd, &parent) == 0 &&
+           fstatat(parent_fd, job->live_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           info.st_dev == parent.st_dev && info.st_ino == job->stage_inode &&
            file_sync(parent_fd, job->stage_parent, &err) == 0;
 }
 

@@ -81,6 +81,7 @@ static void crash_a_restore(struct world *world, enum crash crash)
         if (crash >= CRASH_BEFORE_EXCHANGE) {
             job.phase = JOB_EXCHANGING;
             stage_identity(stage, &job.stage_device, &job.stage_inode);
+            job.stage_device += 16; /* as a reboot may number devices */
             must(journal_set_phase(journal, &job, &err), &err);
         }
         if (crash >= CRASH_AFTER_EXCHANGE)

@@ -192,7 +192,7 @@ int restore_run(struct node *node, struct job *job, struct error *err)
     scope_buf struct buf name = BUF_INIT;
     if (place_find_server(&node->places, record->server, &parent, &name, err) < 0)
         return -1;
-    scope_fd int parent_fd = directory_open(parent.data, err);
+    scope_fd int parent_fd = directory_open_real(parent.data, err);
     if (parent_fd < 0)
         return -1;
     scope_free char *stage_name = xasprintf(PLACE_STAGE_PREFIX "%s", record->backup);

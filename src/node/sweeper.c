@@ -34,7 +34,7 @@ static int remove_children(struct node *node, int tree_fd, struct error *err)
 
 static int remove_tree(struct node *node, const char *parent, const char *name, struct error *err)
 {
-    scope_fd int parent_fd = directory_open(parent, err);
+    scope_fd int parent_fd = directory_open_real(parent, err);
     if (parent_fd < 0)
         return -1;
     struct error reason = ERROR_INIT;
