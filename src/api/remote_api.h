@@ -81,7 +81,17 @@ int remote_api_report_restore(struct remote_api *api, const char *backup, bool i
                               struct error *err);
 int remote_api_heartbeat(struct remote_api *api, const char *backup, uint64_t content_bytes,
                          struct error *err);
-int remote_api_reset_servers(struct remote_api *api, struct error *err);
+
+/*
+ * The node has started.  `backups` are those that it is making or has yet to report: the body is
+ * {"backups":["<uuid>",…]}, which upstream's panel does not read.  With it a panel knows which orders
+ * a crash has swallowed.  NULL: there is no such list.
+ */
+enum {
+    REMOTE_RESET_BACKUPS_MAX = 1000
+};
+int remote_api_reset_servers(struct remote_api *api, const char (*backups)[UUID_TEXT_BYTES],
+                             size_t count, struct error *err);
 
 /* Fetch one server (NOT_FOUND: not this node's), or every one, page by page. */
 void remote_server_free(struct remote_server *server);

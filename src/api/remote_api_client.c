@@ -190,9 +190,23 @@ int remote_api_heartbeat(struct remote_api *api, const char *backup, uint64_t co
                 err);
 }
 
-int remote_api_reset_servers(struct remote_api *api, struct error *err)
+int remote_api_reset_servers(struct remote_api *api, const char (*backups)[UUID_TEXT_BYTES],
+                             size_t count, struct error *err)
 {
-    return call(api, &(struct remote_call){.operation = REMOTE_OP_SERVERS_RESET}, err);
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    if (backups != NULL) {
+        json_key(&w, "backups");
+        json_begin_array(&w);
+        for (size_t i = 0; i < count; i++)
+            json_put_string(&w, backups[i]);
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    return call(
+        api, &(struct remote_call){.operation = REMOTE_OP_SERVERS_RESET, .body = buf_slice(&body)},
+        err);
 }
 
 void remote_server_free(struct remote_server *server)

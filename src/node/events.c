@@ -48,10 +48,12 @@ static void restore_completed(struct node *node, const struct journal_report *re
 
 void event_delivered(const struct journal_report *report, void *context)
 {
+    struct node *node = context;
     if (report->kind == JOB_BACKUP)
-        backup_completed(context, report);
+        backup_completed(node, report);
     else
-        restore_completed(context, report);
+        restore_completed(node, report);
+    keeper_wake(node);
 }
 
 void event_restore_begins(struct node *node, const struct job *job)

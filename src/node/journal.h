@@ -94,6 +94,10 @@ int journal_each_job(struct journal *journal,
                      int (*visit)(const struct journal_job *job, void *context, struct error *err),
                      void *context, struct error *err);
 
+/* Backups that are to be made or reported: at most `max` of them; their number, or -1. */
+int journal_pending_backups(struct journal *journal, char (*backups)[UUID_TEXT_BYTES], size_t max,
+                            struct error *err);
+
 /*
  * The end of a job: its row goes, the report is put into the outbox, and with `archive` (a
  * successful backup) the archive and what the capture left out (`capture`: JSON) are recorded.

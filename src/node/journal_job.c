@@ -126,6 +126,24 @@ int journal_each_job(struct journal *journal,
     return result;
 }
 
+int journal_pending_backups(struct journal *journal, char (*backups)[UUID_TEXT_BYTES], size_t max,
+                            struct error *err)
+{
+    struct db_session *session = db_reader(journal->db, err);
+    struct db_rows rows;
+    if (session == NULL || db_query(session,
+                                    "SELECT backup FROM jobs WHERE kind = 'backup'"
+                                    " UNION SELECT backup FROM outbox WHERE kind = 'backup'",
+                                    DB_NO_PARAMS, &rows, err) < 0)
+        return -1;
+    size_t count = 0;
+    int result = 0;
+    while (count < max && (result = db_next(&rows, err)) > 0)
+        copy_uuid(backups[count++], db_get_text(&rows, 0));
+    db_rows_end(&rows);
+    return result < 0 ? -1 : (int)count;
+}
+
 static int put_archive(struct db_session *session, const struct journal_archive *archive,
                        const char *capture, struct error *err)
 {

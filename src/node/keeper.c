@@ -44,12 +44,25 @@ static bool knows_no_restore(struct node *node)
            journal_count_reports(node->journal, JOB_RESTORE, &reports, &err) == 0 && reports == 0;
 }
 
+static int send_reset(struct node *node, struct error *err)
+{
+    size_t size = REMOTE_RESET_BACKUPS_MAX + 1;
+    scope_free char(*backups)[UUID_TEXT_BYTES] = xcalloc(size, sizeof(*backups));
+    int count = journal_pending_backups(node->journal, backups, size, err);
+    if (count < 0)
+        return -1;
+    /* A list that is not whole would let the panel give up what we are about to make. */
+    if (count > REMOTE_RESET_BACKUPS_MAX)
+        return remote_api_reset_servers(node->remote, NULL, 0, err);
+    return remote_api_reset_servers(node->remote, (const char(*)[UUID_TEXT_BYTES])backups,
+                                    (size_t)count, err);
+}
+
 /* Once in the node's life, as upstream's node does on its start. */
 static void reset_servers(struct node *node, struct schedule *schedule)
 {
     struct error err = ERROR_INIT;
-    if (!knows_no_restore(node) ||
-        (remote_api_reset_servers(node->remote, &err) < 0 && err.code == ERROR_UNAVAILABLE)) {
+    if (!knows_no_restore(node) || (send_reset(node, &err) < 0 && err.code == ERROR_UNAVAILABLE)) {
         schedule->reset_us = in_ms(RESET_RETRY_MS);
         return;
     }
@@ -167,11 +180,22 @@ void *keeper_run(void *argument)
     while (!node->is_stopping) {
         bool is_connected = node->is_connected;
         pthread_mutex_unlock(&node->mutex);
+        if (node->has_reported)
+            schedule.reset_us = 0;
+        node->has_reported = false;
         do_what_is_due(node, &schedule, is_connected);
         pthread_mutex_lock(&node->mutex);
-        if (!node->is_stopping && node->is_connected == is_connected)
+        if (!node->is_stopping && !node->has_reported && node->is_connected == is_connected)
             thread_wait(&node->has_changed, &node->mutex, ms_until_due(&schedule, is_connected));
     }
     pthread_mutex_unlock(&node->mutex);
     return NULL;
+}
+
+void keeper_wake(struct node *node)
+{
+    pthread_mutex_lock(&node->mutex);
+    node->has_reported = true;
+    pthread_cond_broadcast(&node->has_changed);
+    pthread_mutex_unlock(&node->mutex);
 }

@@ -33,6 +33,7 @@ struct node {
     pthread_cond_t has_changed;
     bool is_connected, is_stopping;
     bool has_leftovers; /* there may be trees to remove */
+    bool has_reported;  /* a report left the outbox: the keeper may wait for it */
     pthread_t keeper, sweeper;
     bool has_threads;
     struct cancel cancel;
@@ -66,6 +67,7 @@ enum recovery recovery_decide(const struct journal_job *job, bool stage_is_live)
 void *keeper_run(void *node);
 void *sweeper_run(void *node);
 void sweeper_wake(struct node *node); /* there is a leftover */
+void keeper_wake(struct node *node);  /* a report left the outbox */
 
 /* accept.c: orders.  0: accepted (or known already), durably. */
 int accept_backup(struct node *node, const char *server, const char *backup, struct slice ignore,

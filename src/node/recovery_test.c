@@ -165,6 +165,26 @@ static void a_backup_is_made_again(void **context)
     assert_true(scratch_exists(archive));
 }
 
+static void the_panel_hears_which_backups_are_still_meant(void **context)
+{
+    struct world *world = *context;
+    struct error err = ERROR_INIT;
+    struct journal *journal = open_journal(world);
+    struct journal_job job = add_job(journal, JOB_BACKUP);
+    snprintf(job.backup, sizeof(job.backup), "%s", OTHER_BACKUP);
+    must(journal_add_job(journal, &job, &err), &err);
+    struct journal_report report = {.kind = JOB_BACKUP};
+    snprintf(report.server, sizeof(report.server), "%s", SERVER);
+    snprintf(report.backup, sizeof(report.backup), "%s", OTHER_BACKUP);
+    must(journal_end_job(journal, job.id, &report, NULL, NULL, &err), &err);
+    journal_job_clear(&job);
+    journal_close(journal);
+    world_answer(world, 503, 204); /* neither report is delivered */
+    world_start_node(world);
+    world_wait_resets(world, 1);
+    assert_string_equal(world->panel.reset, "{\"backups\":[\"" BACKUP "\",\"" OTHER_BACKUP "\"]}");
+}
+
 static void strange_stages_are_removed(void **context)
 {
     struct world *world = *context;
@@ -191,6 +211,7 @@ static void the_panel_is_reset_once_after_the_last_report(void **context)
     assert_int_equal(world->panel.resets, 0);
     world_answer(world, 204, 204);
     world_wait_resets(world, 1);
+    assert_string_equal(world->panel.reset, "{\"backups\":[]}");
     world_back_up(world, BACKUP);
     usleep(1500 * 1000); /* time for a wrong second one */
     assert_int_equal(world->panel.resets, 1);
@@ -226,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_restore_is_settled_by_what_is_live),
         TEST(a_settled_restore_is_not_settled_again),
         TEST(a_backup_is_made_again),
+        TEST(the_panel_hears_which_backups_are_still_meant),
         TEST(strange_stages_are_removed),
         TEST(the_panel_is_reset_once_after_the_last_report),
     };

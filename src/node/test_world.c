@@ -65,6 +65,7 @@ static void panel_reset(const struct http_request *request, struct http_reply *r
     struct world *world = app;
     pthread_mutex_lock(&world->mutex);
     world->panel.resets++;
+    keep_text(world->panel.reset, sizeof(world->panel.reset), request->body);
     pthread_cond_broadcast(&world->has_changed);
     pthread_mutex_unlock(&world->mutex);
     http_reply_status(reply, 204);

@@ -20,7 +20,7 @@ struct panel_script {
 
     /* what it heard */
     size_t reports, restores, resets, heartbeats;
-    char report[512], restore[512]; /* the last bodies */
+    char report[512], restore[512], reset[512]; /* the last bodies */
     char report_backup[64], authorization[160];
 };
 
