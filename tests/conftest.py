@@ -15,6 +15,11 @@ import harness  # noqa: E402
 numbers = itertools.count()
 
 
+def pytest_sessionstart(session):
+    if not harness.ROOST.exists():
+        pytest.exit(f"{harness.ROOST} is not built; ROOST_BUILD names the build directory", 4)
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
     """Where installations are; not world-writable, on a real file system."""
