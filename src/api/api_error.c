@@ -71,6 +71,8 @@ static const struct entry entries[API_ERROR_COUNT] = {
         "Cannot create backup while another backup is in progress.")},
     [API_ERROR_DELETE_RUNNING] = {409, CODES(STATE, STATE_EXTENDED,
         "Cannot delete backup while it is being created.")},
+    [API_ERROR_BACKUP_DELETING] = {409, CODES(STATE, STATE_EXTENDED,
+        "This backup is being deleted.")},
     [API_ERROR_TOO_LARGE] = {413, BOTH("PostTooLargeException",
         "The body of the request is larger than this endpoint accepts.")},
     [API_ERROR_HEAD_TOO_LARGE] = {431, BOTH("HttpException",

@@ -30,12 +30,13 @@ enum api_error {
     API_ERROR_SERVER_TRANSFERRING, /* 409 */
     API_ERROR_BACKUP_RUNNING,      /* 409: create while another is in progress */
     API_ERROR_DELETE_RUNNING,      /* 409: delete one that is being created */
-    API_ERROR_TOO_LARGE,           /* 413 */
-    API_ERROR_HEAD_TOO_LARGE,      /* 431 */
-    API_ERROR_RATE_LIMIT,          /* 429 Too Many Attempts. */
-    API_ERROR_BACKUP_THROTTLE,     /* 429; %d backups, %d seconds */
-    API_ERROR_TOO_MANY_BACKUPS,    /* 400; %d limit */
-    API_ERROR_UNKNOWN_DISK,        /* 400 */
+    API_ERROR_BACKUP_DELETING, /* 409: lock or restore one whose node is being asked to delete it */
+    API_ERROR_TOO_LARGE,       /* 413 */
+    API_ERROR_HEAD_TOO_LARGE,  /* 431 */
+    API_ERROR_RATE_LIMIT,      /* 429 Too Many Attempts. */
+    API_ERROR_BACKUP_THROTTLE, /* 429; %d backups, %d seconds */
+    API_ERROR_TOO_MANY_BACKUPS, /* 400; %d limit */
+    API_ERROR_UNKNOWN_DISK,     /* 400 */
     API_ERROR_DOWNLOAD_NOT_COMPLETED,
     API_ERROR_DOWNLOAD_FAILED, /* 400 */
     API_ERROR_RESTORE_NOT_COMPLETED,

@@ -59,6 +59,8 @@ static const struct wanted wanted[API_ERROR_COUNT] = {
         "ConflictingServerStateException", NULL},
     [API_ERROR_DELETE_RUNNING] = {409, "ServerStateConflictException", "Cannot delete backup while it is being created.",
         "ConflictingServerStateException", NULL},
+    [API_ERROR_BACKUP_DELETING] = {409, "ServerStateConflictException", "This backup is being deleted.",
+        "ConflictingServerStateException", NULL},
     [API_ERROR_TOO_LARGE] = {413, "PostTooLargeException", "The body of the request is larger than this endpoint accepts.",
         NULL, NULL},
     [API_ERROR_HEAD_TOO_LARGE] = {431, "HttpException", "The head of the request is larger than this server accepts.",

@@ -22,7 +22,8 @@ struct backup {
     uint64_t bytes;
     int64_t created_at_us;
     int64_t completed_at_us;
-    int64_t lease_until_us; /* of one being created; 0: no lease known */
+    int64_t
+        lease_until_us; /* of one being created, or, when that has ended, being deleted; 0: none known */
 };
 
 void backup_free(struct backup *backup);
@@ -82,6 +83,15 @@ int backup_extend_lease(struct db_session *session, int64_t id, int64_t until_us
  */
 int backup_find_dead(struct db_session *session, int64_t now_us, int64_t *ids, size_t max,
                      struct error *err);
+
+/*
+ * Notes that somebody is deleting it, until `until_us` at most; 0: no longer.  Of one that is being created
+ * the lease says something else, and stays as it is.
+ */
+int backup_lease_deletion(struct db_session *session, int64_t id, int64_t until_us,
+                          struct error *err);
+int backup_is_being_deleted(struct db_session *session, int64_t id, int64_t now_us, bool *is_it,
+                            struct error *err);
 
 /* The next three: NOT_FOUND where it is not there, or deleted. */
 int backup_toggle_lock(struct db_session *session, int64_t id, bool *is_locked, struct error *err);

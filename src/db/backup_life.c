@@ -121,6 +121,32 @@ int backup_unlock(struct db_session *session, int64_t id, struct error *err)
     return record_must_exist(changed, "backup", id, err);
 }
 
+int backup_lease_deletion(struct db_session *session, int64_t id, int64_t until_us,
+                          struct error *err)
+{
+    int64_t ended;
+    if (db_query_int(session,
+                     "SELECT COUNT(*) FROM backups WHERE id = ? AND completed_at IS NOT NULL",
+                     DB_PARAMS(db_int(id)), 0, &ended, err) < 0)
+        return -1;
+    return ended == 0 ? 0 : backup_lease_set(session, id, until_us, err);
+}
+
+int backup_is_being_deleted(struct db_session *session, int64_t id, int64_t now_us, bool *is_it,
+                            struct error *err)
+{
+    char now[TIME_TEXT_BYTES];
+    time_format_sql(now_us, now);
+    int64_t count;
+    if (db_query_int(session,
+                     "SELECT COUNT(*) FROM roost_backups r JOIN backups b ON b.id = r.backup_id"
+                     " WHERE b.id = ? AND b.completed_at IS NOT NULL AND r.lease_until > ?",
+                     DB_PARAMS(db_int(id), db_text(now)), 0, &count, err) < 0)
+        return -1;
+    *is_it = count > 0;
+    return 0;
+}
+
 int backup_delete(struct db_session *session, int64_t id, struct error *err)
 {
     char text[TIME_TEXT_BYTES];

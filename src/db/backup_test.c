@@ -138,6 +138,38 @@ static void a_list_is_in_order_in_pages_and_without_what_is_deleted(void **state
     db_rollback(session);
 }
 
+static bool is_going(struct db_session *session, int64_t id, int64_t now_us)
+{
+    struct error err = ERROR_INIT;
+    bool is_it;
+    assert_ok(backup_is_being_deleted(session, id, now_us, &is_it, &err));
+    return is_it;
+}
+
+static void a_deletion_is_marked_until_its_time(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = fixture_begin(*state);
+    int64_t server_id = add_server(session);
+    int64_t ended = add(session, server_id, epoch_us);
+    int64_t creating = add(session, server_id, epoch_us);
+    complete(session, ended, true);
+    assert_ok(backup_extend_lease(session, creating, epoch_us + 10 SECONDS, &err));
+    assert_false(is_going(session, ended, epoch_us));
+    assert_ok(backup_lease_deletion(session, ended, epoch_us + 60 SECONDS, &err));
+    assert_true(is_going(session, ended, epoch_us + 59 SECONDS));
+    assert_false(is_going(session, ended, epoch_us + 61 SECONDS));
+    assert_ok(backup_lease_deletion(session, ended, 0, &err));
+    assert_false(is_going(session, ended, epoch_us));
+    /* The lease of one that is being created is its node's. */
+    assert_ok(backup_lease_deletion(session, creating, epoch_us + 60 SECONDS, &err));
+    assert_false(is_going(session, creating, epoch_us));
+    struct backup backup = found(session, creating);
+    assert_int_equal(backup.lease_until_us, epoch_us + 10 SECONDS);
+    backup_free(&backup);
+    db_rollback(session);
+}
+
 static void a_visitor_ends_a_walk_with_its_error(void **state)
 {
     struct error err = ERROR_INIT;
@@ -400,6 +432,7 @@ int main(void)
         with_database(a_backup_is_found_as_it_was_inserted),
         with_database(what_is_not_given_has_a_default),
         with_database(a_list_is_in_order_in_pages_and_without_what_is_deleted),
+        with_database(a_deletion_is_marked_until_its_time),
         with_database(a_visitor_ends_a_walk_with_its_error),
         with_database(counts_tell_states_apart),
         with_database(the_throttle_counts_deleted_ones_and_knows_when_a_slot_is_free),

@@ -2,6 +2,8 @@
 /*
  * Deleting: first the node's file, then the row, so that no file is left that nobody knows of.  A
  * node that cannot be reached leaves the row where it is; one that has no such file is content.
+ * While the node is asked the row is marked, under the writer's lock: a lock that was answered holds, and
+ * no restore begins of what is about to go.
  */
 #include "base/log.h"
 #include "base/time.h"
@@ -13,6 +15,60 @@ static enum api_error delete_error(const struct client_call *call, const struct 
         return API_ERROR_BACKUP_LOCKED;
     return panel_lease_lives(call->panel, backup, time_now_us()) ? API_ERROR_DELETE_RUNNING
                                                                  : API_ERROR_COUNT;
+}
+
+enum {
+    NODE_TAKES_AT_MOST_S = 60 /* the mark of a panel that died ends by itself */
+};
+
+/* Under the lock: the backup and the server as they are now. */
+static int begin_in(struct client_call *call, struct db_session *session, enum api_error *refusal,
+                    struct error *err)
+{
+    struct server server = {0};
+    struct backup backup = {0};
+    int64_t until_us = call->now_us + NODE_TAKES_AT_MOST_S * INT64_C(1000000);
+    int found = server_find_by_id(session, call->view->server.id, &server, err);
+    if (found > 0)
+        found = backup_find_by_id(session, call->backup.id, &backup, err);
+    if (found == 0)
+        *refusal = API_ERROR_NOT_FOUND;
+    if (found > 0)
+        *refusal = client_state_error(&server, call->view->is_node_in_maintenance, call->operation,
+                                      call->auth->is_root_admin);
+    if (found > 0 && *refusal == API_ERROR_COUNT)
+        *refusal = delete_error(call, &backup);
+    server_free(&server);
+    backup_free(&backup);
+    if (found < 0 || *refusal != API_ERROR_COUNT)
+        return found < 0 ? -1 : 0;
+    return backup_lease_deletion(session, call->backup.id, until_us, err);
+}
+
+static int begin(struct client_call *call, enum api_error *refusal, struct error *err)
+{
+    struct db_session *session = db_begin(call->panel->db, err);
+    if (session == NULL)
+        return -1;
+    int done = begin_in(call, session, refusal, err);
+    if (done < 0 || *refusal != API_ERROR_COUNT) {
+        db_rollback(session);
+        return done;
+    }
+    return db_commit(session, err);
+}
+
+static void put_back(struct client_call *call)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = db_begin(call->panel->db, &err);
+    if (session != NULL && backup_lease_deletion(session, call->backup.id, 0, &err) < 0)
+        db_rollback(session);
+    else if (session != NULL)
+        (void)db_commit(session, &err);
+    if (error_is_set(&err))
+        log_warning("a backup stays marked for a minute backup=%s reason='%s'", call->backup.uuid,
+                    err.text);
 }
 
 static int forget_in(struct client_call *call, struct db_session *session, struct error *err)
@@ -45,8 +101,14 @@ static void delete_with(struct client_call *call, const struct node_link *link)
     struct error err = ERROR_INIT;
     struct node_address address = node_link_address(link);
     struct node_outcome outcome;
-    if (!node_api_delete(call->panel->nodes, &address, call->view->server.uuid, call->backup.uuid,
-                         &outcome)) {
+    enum api_error refusal = API_ERROR_COUNT;
+    if (begin(call, &refusal, &err) < 0) {
+        client_fail(call, &err);
+    } else if (refusal != API_ERROR_COUNT) {
+        client_refuse(call, refusal);
+    } else if (!node_api_delete(call->panel->nodes, &address, call->view->server.uuid,
+                                call->backup.uuid, &outcome)) {
+        put_back(call);
         client_refuse_outcome(call, &outcome);
     } else if (forget(call, &err) < 0) {
         client_fail(call, &err);

@@ -42,6 +42,12 @@ static int begin_in(struct client_call *call, struct db_session *session, bool t
     backup_free(&backup);
     if (has_server < 0 || has_backup < 0)
         return -1;
+    bool is_going = false;
+    if (*refusal == API_ERROR_COUNT &&
+        backup_is_being_deleted(session, call->backup.id, call->now_us, &is_going, err) < 0)
+        return -1;
+    if (is_going)
+        *refusal = API_ERROR_BACKUP_DELETING;
     if (*refusal != API_ERROR_COUNT)
         return 0;
     struct client_event event = {"server:backup.restore", &call->backup, "truncate", truncate};
