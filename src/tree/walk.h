@@ -30,9 +30,9 @@
  */
 enum {
     WALK_SMALL_BYTES = 1 << 20,
-    WALK_NAMES_MAX_BYTES = 64 << 20, /* names held at a time, of all directories on the way down */
-    WALK_LINKS_MAX_BYTES = 64 << 20, /* names of files that have more to come */
-    WALK_OPEN_LEVELS = 64,           /* directories open at a time; others are opened again */
+    WALK_NAMES_MAX_BYTES = 8 << 20, /* names held at a time, of all directories on the way down */
+    WALK_LINKS_MAX_BYTES = 8 << 20, /* names of files that have more to come */
+    WALK_OPEN_LEVELS = 64,          /* directories open at a time; others are opened again */
 };
 
 struct walk_options {

@@ -15,6 +15,7 @@
 
 enum {
     LIST_BYTES = 64 * 1024,
+    SHORT_LIST_BYTES = 4 * 1024, /* once the arena is full: a level must not cost more */
 };
 
 struct kernel_entry { /* struct linux_dirent64, getdents64(2) */
@@ -62,6 +63,11 @@ static void add(struct walk *walk, const struct kernel_entry *from)
     buf_add(&walk->names, from->name, length + 1);
 }
 
+static bool is_full(const struct walk *walk)
+{
+    return walk->names.length + walk->item_count * sizeof(struct item) >= WALK_NAMES_MAX_BYTES;
+}
+
 int walk_list(struct walk *walk, struct frame *frame)
 {
     if (walk->list == NULL)
@@ -70,8 +76,9 @@ int walk_list(struct walk *walk, struct frame *frame)
     walk->item_count = frame->items_start;
     frame->next = frame->items_start;
     /* At least one piece, so that a full arena slows us down, but does not stop us. */
+    size_t piece_bytes = is_full(walk) ? SHORT_LIST_BYTES : LIST_BYTES;
     do {
-        long got = syscall(SYS_getdents64, frame->fd, walk->list, LIST_BYTES);
+        long got = syscall(SYS_getdents64, frame->fd, walk->list, piece_bytes);
         if (got < 0)
             return -1;
         frame->has_more = got > 0;
@@ -82,8 +89,7 @@ int walk_list(struct walk *walk, struct frame *frame)
             if (!is_dots(entry->name))
                 add(walk, entry);
         }
-    } while (frame->has_more &&
-             walk->names.length + walk->item_count * sizeof(struct item) < WALK_NAMES_MAX_BYTES);
+    } while (frame->has_more && !is_full(walk));
     if (walk->item_count > frame->items_start)
         qsort_r(walk->items + frame->items_start, walk->item_count - frame->items_start,
                 sizeof(*walk->items), compare, walk->names.data);
