@@ -152,13 +152,17 @@ int journal_deny_token(struct journal *journal, const char *jti, int64_t denied_
 int journal_is_denied(struct journal *journal, const char *jti, int64_t issued_at_s,
                       bool *is_denied, struct error *err);
 
-/* Notes who uses a token, and says how many different ones that are with this one. */
+/*
+ * Notes who uses a token.  Allowed are those who are noted already, and new ones up to `users_max`; who is
+ * not allowed is not noted, and takes nobody's place.
+ */
 struct token_use {
     const char *unique_id;
     const char *address;
     int64_t until_s;
+    int64_t users_max;
 };
-int journal_use_token(struct journal *journal, const struct token_use *use, int64_t *users,
+int journal_use_token(struct journal *journal, const struct token_use *use, bool *is_allowed,
                       struct error *err);
 
 /* Drops what has no meaning any more at `now_s`. */

@@ -31,42 +31,48 @@ int journal_is_denied(struct journal *journal, const char *jti, int64_t issued_a
     return 0;
 }
 
-static int count_users(struct db_session *session, const struct token_use *use, bool *is_known,
-                       int64_t *users, struct error *err)
+enum use {
+    USE_KNOWN,
+    USE_NEW,
+    USE_TOO_MANY,
+};
+
+static int judge_use(struct db_session *session, const struct token_use *use, enum use *verdict,
+                     struct error *err)
 {
-    int64_t known = 0;
-    if (db_query_int(session,
-                     "SELECT count(*) FROM used_tokens WHERE unique_id = ? AND address = ?",
-                     DB_PARAMS(db_text(use->unique_id), db_text(use->address)), 0, &known, err) < 0)
+    int64_t known = 0, users = 0;
+    if (db_query_int(
+            session, "SELECT count(*) FROM used_tokens WHERE unique_id = ? AND address = ?",
+            DB_PARAMS(db_text(use->unique_id), db_text(use->address)), 0, &known, err) < 0 ||
+        db_query_int(session, "SELECT count(*) FROM used_tokens WHERE unique_id = ?",
+                     DB_PARAMS(db_text(use->unique_id)), 0, &users, err) < 0)
         return -1;
-    *is_known = known > 0;
-    return db_query_int(session, "SELECT count(*) FROM used_tokens WHERE unique_id = ?",
-                        DB_PARAMS(db_text(use->unique_id)), 0, users, err);
+    *verdict = known > 0 ? USE_KNOWN : users < use->users_max ? USE_NEW : USE_TOO_MANY;
+    return 0;
 }
 
-int journal_use_token(struct journal *journal, const struct token_use *use, int64_t *users,
+int journal_use_token(struct journal *journal, const struct token_use *use, bool *is_allowed,
                       struct error *err)
 {
-    bool is_known;
+    enum use verdict;
     struct db_session *session = db_reader(journal->db, err);
-    if (session == NULL || count_users(session, use, &is_known, users, err) < 0)
+    if (session == NULL || judge_use(session, use, &verdict, err) < 0)
         return -1;
-    if (is_known)
+    *is_allowed = verdict != USE_TOO_MANY;
+    if (verdict != USE_NEW)
         return 0; /* the usual case writes nothing */
     session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int64_t count = 0;
-    int result = count_users(session, use, &is_known, &count, err);
-    if (result == 0 && !is_known)
+    /* Again, now that nobody else may write. */
+    int result = judge_use(session, use, &verdict, err);
+    if (result == 0 && verdict == USE_NEW)
         result = db_run(
             session, "INSERT INTO used_tokens (unique_id, address, until_s) VALUES (?, ?, ?)",
             DB_PARAMS(db_text(use->unique_id), db_text(use->address), db_int(use->until_s)), NULL,
             err);
-    if (journal_finish(session, result, err) < 0)
-        return -1;
-    *users = count + (is_known ? 0 : 1);
-    return 0;
+    *is_allowed = result == 0 && verdict != USE_TOO_MANY;
+    return journal_finish(session, result, err);
 }
 
 int journal_tidy(struct journal *journal, int64_t now_s, struct error *err)

@@ -574,6 +574,8 @@ static void one_token_is_one_download(void **context)
     world_start_node(world);
     assert_int_equal(start_from(world, path, 0), 200);
     assert_int_equal(start_from(world, path, 6), 404);
+    assert_int_equal(start_from(world, path, 0), 200);
+    assert_int_equal(fetch_status(world, "GET", path, "Range: bytes=5-1"), 404);
     assert_int_equal(fetch_status(world, "GET", path, "Range: bytes=0-"), 404);
     assert_int_equal(fetch_status(world, "GET", path, "Range: bytes=-5"), 404);
     assert_int_equal(fetch_status(world, "GET", path, "Range: bytes=1"), 404);

@@ -20,7 +20,7 @@ enum {
 };
 
 /*
- * Whether the request goes on inside the file: exactly "bytes=N-" or "bytes=N-M" with N > 0, of the file
+ * Whether the request goes on inside the file: exactly "bytes=N-" or "bytes=N-M" with 0 < N <= M, of the file
  * that the client knows.  Whatever else might make the server send everything counts as a start.
  */
 static bool is_continuation(const struct http_request *request, const char *etag)
@@ -30,11 +30,16 @@ static bool is_continuation(const struct http_request *request, const char *etag
     if (range == NULL || !text_starts_with(range, "bytes=") ||
         (condition != NULL && strcmp(condition, etag) != 0))
         return false;
-    const char *first = range + strlen("bytes=");
-    size_t first_length = strspn(first, "0123456789");
-    bool is_zero = strspn(first, "0") >= first_length;
-    const char *dash = first + first_length;
-    return !is_zero && *dash == '-' && dash[1 + strspn(dash + 1, "0123456789")] == '\0';
+    char text[64];
+    snprintf(text, sizeof(text), "%s", range + strlen("bytes="));
+    char *dash = strchr(text, '-');
+    if (dash == NULL)
+        return false;
+    *dash = '\0';
+    const char *end = dash + 1;
+    uint64_t first, last;
+    return text_to_u64(text, 1, INT64_MAX, &first) &&
+           (*end == '\0' || text_to_u64(end, first, INT64_MAX, &last));
 }
 
 /* False where the reply is written: the token is of no use (any more). */
@@ -65,15 +70,16 @@ static bool may_start(struct node *node, const struct http_request *request,
     if (request->method == HTTP_HEAD || is_continuation(request, etag))
         return true;
     struct error err = ERROR_INIT;
-    int64_t users;
+    bool is_allowed;
     struct token_use use = {.unique_id = token->unique_id,
                             .address = request->remote_address,
-                            .until_s = token->expires_at_s};
-    if (journal_use_token(node->journal, &use, &users, &err) < 0) {
+                            .until_s = token->expires_at_s,
+                            .users_max = STARTERS_MAX};
+    if (journal_use_token(node->journal, &use, &is_allowed, &err) < 0) {
         route_fails(request, reply, &err);
         return false;
     }
-    if (users > STARTERS_MAX) {
+    if (!is_allowed) {
         node_api_error(request, reply, 404, NODE_ERROR_NO_DOWNLOAD);
         return false;
     }
