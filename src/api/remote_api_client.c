@@ -292,8 +292,11 @@ int remote_api_each_server(struct remote_api *api,
         scope_json json_t *answer = call_json(api, &what, err);
         if (answer == NULL)
             return error_wrap(err, "asking for the servers");
-        if (!json_is_array(json_object_get(answer, "data")))
+        const json_t *data = json_object_get(answer, "data");
+        if (!json_is_array(data))
             return error_set(err, ERROR_UNAVAILABLE, "the panel's list of servers holds no data");
+        if (json_array_size(data) == 0) /* whatever is said about the last page */
+            return 0;
         if (visit_page(answer, visit, context, err) < 0)
             return -1;
         last_page = json_get_int(json_object_get(answer, "meta"), "last_page", 1);
