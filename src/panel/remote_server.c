@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "db/activity.h"
+#include "net/url.h"
 #include "panel/internal.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
     PER_PAGE_MAX = 200,
     ACTIVITIES_MAX = 1000,
     EVENT_MAX_BYTES = 191,
+    PROPERTIES_MAX_BYTES = 16 * 1024,
 };
 
 static void write_server(struct json_writer *w, const struct server *server, bool wants_uuid)
@@ -230,6 +232,13 @@ static int64_t read_time(const json_t *entry, int64_t fallback_us)
     return text != NULL && time_parse(text, &at_us, &ignored) == 0 ? at_us : fallback_us;
 }
 
+/* What is no address is not recorded as one, however long it is. */
+static const char *read_address(const json_t *entry)
+{
+    const char *ip = json_get_string(entry, "ip", NULL);
+    return ip != NULL && address_in_range(ip, ip) ? ip : NULL;
+}
+
 /* One entry; what is not about a server of this node is passed over, as upstream does. */
 static int write_activity(struct remote_call *call, struct db_session *session, const json_t *entry,
                           struct error *err)
@@ -245,7 +254,7 @@ static int write_activity(struct remote_call *call, struct db_session *session, 
         return found;
     struct activity activity = {
         .event = event,
-        .ip = json_get_string(entry, "ip", NULL),
+        .ip = read_address(entry),
         .server_id = server_id,
         .at_us = read_time(entry, call->now_us),
     };
@@ -254,7 +263,8 @@ static int write_activity(struct remote_call *call, struct db_session *session, 
     const json_t *metadata = json_object_get(entry, "metadata");
     scope_free char *properties =
         json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
-    activity.properties = properties != NULL ? properties : "{}";
+    bool is_kept = properties != NULL && strlen(properties) <= PROPERTIES_MAX_BYTES;
+    activity.properties = is_kept ? properties : "{}";
     return activity_insert(session, &activity, err);
 }
 
