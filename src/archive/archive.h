@@ -62,7 +62,8 @@ enum archive_read_flags {
 struct archive_read_options {
     unsigned flags;
     enum digest_type digest;
-    uint64_t limit_tar_bytes; /* LIMIT when it inflates to more; 0: none */
+    uint64_t limit_tar_bytes;    /* LIMIT when it inflates to more; 0: none */
+    const struct cancel *cancel; /* CANCELLED, also where no entry comes for long; NULL: none */
 };
 
 /*

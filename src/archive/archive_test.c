@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "archive/tar_block.h"
 #include "archive/test_stream.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -413,6 +414,30 @@ static void a_bomb_stops_at_the_limit(void **state)
     entry_free(&entry);
 }
 
+static void content_that_is_refused_can_be_cancelled(void **state)
+{
+    struct error err = ERROR_INIT;
+    uint8_t header[TAR_BLOCK_BYTES] = "/refused";
+    const uint64_t size = UINT64_C(1) << 30;
+    tar_put_octal(header, TAR_SIZE, size);
+    tar_put_checksum(header);
+    scope_fd int fd = memfd_create("tar", MFD_CLOEXEC);
+    assert_int_equal(file_write_all(fd, header, sizeof(header), &err), 0);
+    assert_int_equal(ftruncate(fd, (off_t)(size + (uint64_t)3 * TAR_BLOCK_BYTES)), 0);
+
+    lseek(fd, 0, SEEK_SET);
+    struct cancel cancel = {true};
+    struct archive_read_options options = {.cancel = &cancel};
+    struct source *source = archive_reader_open(fd, &options, &err);
+    struct entry entry;
+    entry_init(&entry);
+    assert_int_equal(source_next(source, &entry, &err), -1);
+    assert_int_equal(err.code, ERROR_CANCELLED);
+    assert_true(archive_reader_position(source) < size / 2);
+    source_free(source);
+    entry_free(&entry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +452,7 @@ int main(void)
         cmocka_unit_test(an_unfinished_writer_can_be_freed),
         cmocka_unit_test(a_reader_can_be_freed_at_any_time),
         cmocka_unit_test(a_bomb_stops_at_the_limit),
+        cmocka_unit_test(content_that_is_refused_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

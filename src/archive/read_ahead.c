@@ -36,6 +36,7 @@ struct read_ahead {
     struct gzip_reader_watch watch;
     struct gzip_reader *reader;
     bool wants_digest;
+    const struct cancel *cancel;
     pthread_t thread;
 
     /* The caller's own: what is left of the block that it uses. */
@@ -93,6 +94,7 @@ struct read_ahead *read_ahead_create(int fd, const struct archive_read_options *
     thread_cond_init(&bytes->has_filled);
     thread_cond_init(&bytes->has_taken);
     bytes->wants_digest = (options->flags & ARCHIVE_WITH_DIGEST) != 0;
+    bytes->cancel = options->cancel;
     bytes->reader = gzip_reader_create(fd, options, &bytes->watch);
     bytes->thread = thread_start("archive-read", run, bytes);
     return bytes;
@@ -119,6 +121,8 @@ void read_ahead_free(struct read_ahead *bytes)
 /* Give back the block that is used up, and get the next. */
 static int next_block(struct read_ahead *bytes, struct error *err)
 {
+    if (cancel_is_set(bytes->cancel))
+        return error_set(err, ERROR_CANCELLED, "reading was cancelled");
     pthread_mutex_lock(&bytes->mutex);
     if (bytes->has_block) {
         bytes->has_block = false;

@@ -62,8 +62,8 @@ static int find_expectation(struct node *node, const struct job *job,
  * How much may be staged: the server's disk limit where there is one, and never the last of the file
  * system's space, which belongs to the neighbours.
  */
-static int find_limit(struct node *node, const struct job *job, int parent_fd,
-                      uint64_t *limit_bytes, struct error *err)
+static int find_limits(struct node *node, const struct job *job, int parent_fd,
+                       struct stage_options *options, struct error *err)
 {
     struct error reason = ERROR_INIT;
     if (servers_sync(node->servers, job->record.server, &reason) < 0)
@@ -80,7 +80,8 @@ static int find_limit(struct node *node, const struct job *job, int parent_fd,
         reserve_bytes = RESERVE_MAX_BYTES;
     uint64_t limit = free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 1;
     uint64_t disk_bytes = (uint64_t)server.disk_mib * MIB;
-    *limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
+    options->limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
+    options->reserve_bytes = reserve_bytes;
     return 0;
 }
 
@@ -100,7 +101,7 @@ static struct stage *begin_stage(struct node *node, struct job *job, int parent_
         options.flags |= STAGE_KEEP_SET_ID;
     if (node->config.owner_policy == NODE_OWNER_DIRECTORY)
         options.flags |= STAGE_OWNER_OF_ROOT;
-    if (find_limit(node, job, parent_fd, &options.limit_bytes, err) < 0)
+    if (find_limits(node, job, parent_fd, &options, err) < 0)
         return NULL;
     job->record.phase = JOB_STAGING;
     if (journal_set_phase(node->journal, record, err) < 0)
@@ -132,6 +133,7 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
     struct archive_read_options read_options = {
         .flags = expectation.is_known ? ARCHIVE_WITH_DIGEST : 0,
         .digest = expectation.digest.type,
+        .cancel = &job->cancel,
     };
     struct source *source = archive_reader_open(archive_fd, &read_options, err);
     if (source == NULL)

@@ -37,6 +37,8 @@ struct stage_options {
     unsigned flags;
     uint64_t
         limit_bytes; /* LIMIT when the staged content (apparent size, holes not counted) passes it; 0: none */
+    uint64_t
+        reserve_bytes; /* NO_SPACE when the file system has less left, whoever fills it; 0: to the last byte */
 };
 
 struct stage;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "tree/scratch_test.h"
@@ -387,6 +388,30 @@ static void the_limit_holds_before_anything_is_written(void **state)
     assert_false(exists(bench, "stage/c"));
 }
 
+static void the_reserve_is_left_to_the_neighbours(void **state)
+{
+    struct bench *bench = *state;
+    struct stage_options options = {.reserve_bytes = UINT64_MAX};
+    char name[16];
+    create_with(bench, &options);
+    scope_free char *much = xcalloc(1, (9 << 20) + 1);
+    memset(much, 'x', 9 << 20);
+    assert_int_equal(put(bench, ENTRY_FILE, "large", much), -1);
+    assert_int_equal(bench->err.code, ERROR_NO_SPACE);
+    stage_free(bench->stage);
+    assert_int_equal(beneath_remove_tree(bench->scratch.fd, "stage", &bench->err), 0);
+
+    create_with(bench, &options);
+    int result = 0, count = 0;
+    for (; result == 0 && count < 5000; count++) {
+        snprintf(name, sizeof(name), "%d", count);
+        result = put(bench, ENTRY_FILE, name, "");
+    }
+    assert_int_equal(result, -1);
+    assert_int_equal(bench->err.code, ERROR_NO_SPACE);
+    assert_in_range(count, 1000, 3000);
+}
+
 static void holes_do_not_count_and_take_no_room(void **state)
 {
     struct bench *bench = *state;
@@ -608,6 +633,7 @@ int main(void)
         BENCH_TEST(set_id_bits_go_unless_wanted),
         BENCH_TEST(owners_can_be_the_live_roots),
         BENCH_TEST(the_limit_holds_before_anything_is_written),
+        BENCH_TEST(the_reserve_is_left_to_the_neighbours),
         BENCH_TEST(holes_do_not_count_and_take_no_room),
         BENCH_TEST(merge_adds_and_never_replaces),
         BENCH_TEST(a_cancelled_merge_can_be_discarded),

@@ -20,6 +20,8 @@ enum {
     IMPLICIT_MODE = 0755,  /* of directories that have no entry */
     FLUSH_BYTES = 8 << 20, /* writing back begins in such pieces, so that no flood builds up */
     SHOWN_BYTES = 200,
+    ENTRY_COST_BYTES = 4096, /* an object takes about a block besides its content */
+    SPACE_STEP_BYTES = 8 << 20,
 };
 
 /* Where an entry is made: the directory, and the name in it. */
@@ -113,6 +115,25 @@ int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct s
         return error_set_os(err, errno, "setting the times of '%.*s'", (int)path.length,
                             (const char *)path.data);
     return 0;
+}
+
+/*
+ * The reserve belongs to the neighbours, who write meanwhile, as other restores do.  So the file system is asked
+ * again and again; it also knows what a million empty files cost.
+ */
+static int take_space(struct stage *stage, uint64_t bytes, struct error *err)
+{
+    uint64_t free_bytes, total_bytes;
+    stage->unchecked_bytes += bytes;
+    if (stage->options.reserve_bytes == 0 || stage->unchecked_bytes < SPACE_STEP_BYTES)
+        return 0;
+    stage->unchecked_bytes = 0;
+    if (directory_free_space(stage->root_fd, &free_bytes, &total_bytes, err) < 0)
+        return -1;
+    if (free_bytes >= stage->options.reserve_bytes)
+        return 0;
+    return error_set(err, ERROR_NO_SPACE, "only %llu bytes are left, which a restore may not take",
+                     (unsigned long long)free_bytes);
 }
 
 /* A directory that no entry made (yet). */
@@ -356,7 +377,7 @@ static int add_hardlink(struct stage *stage, const struct entry *entry, struct e
 static int stage_entry(struct sink *sink, const struct entry *entry, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    if (end_file(stage, err) < 0)
+    if (end_file(stage, err) < 0 || take_space(stage, ENTRY_COST_BYTES, err) < 0)
         return -1;
     switch (entry->type) {
     case ENTRY_FILE:
@@ -398,7 +419,10 @@ static int write_piece(struct stage_file *file, const char *bytes, size_t length
 
 static int stage_write(struct sink *sink, const void *bytes, size_t length, struct error *err)
 {
-    struct stage_file *file = &((struct stage *)sink)->file;
+    struct stage *stage = (struct stage *)sink;
+    struct stage_file *file = &stage->file;
+    if (take_space(stage, length, err) < 0)
+        return -1;
     for (size_t done = 0; done < length;)
         if (write_piece(file, (const char *)bytes + done, length - done, &done, err) < 0)
             return -1;
