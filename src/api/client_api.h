@@ -102,6 +102,11 @@ struct client_backup {
     int64_t completed_at_us; /* 0: null */
     bool is_successful;
     bool is_locked;
+
+    /* Ours, of one that is being created, where its node has said: "progress": {"bytes": …, "expected_bytes": …}. */
+    bool has_progress;
+    uint64_t content_bytes;
+    uint64_t expected_bytes; /* 0: null */
 };
 void client_api_write_backup(struct json_writer *w, const struct client_backup *backup);
 
@@ -156,6 +161,7 @@ struct client_backup_view {
     char *checksum;                  /* NULL while it is created */
     char *created_at, *completed_at; /* as sent; NULL: null */
     uint64_t bytes;
+    uint64_t progress_bytes, progress_expected_bytes; /* while it is created; 0: not known */
     bool is_successful, is_locked;
     json_t *attributes; /* all of it, for --json */
 };

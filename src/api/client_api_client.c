@@ -177,6 +177,11 @@ static int read_view(const json_t *reply, struct client_backup_view *view, struc
     result.bytes = bytes < 0 ? 0 : (uint64_t)bytes;
     result.is_successful = json_get_bool(attributes, "is_successful", false);
     result.is_locked = json_get_bool(attributes, "is_locked", false);
+    const json_t *progress = json_object_get(attributes, "progress");
+    int64_t done_bytes = json_get_int(progress, "bytes", 0);
+    int64_t expected_bytes = json_get_int(progress, "expected_bytes", 0);
+    result.progress_bytes = done_bytes < 0 ? 0 : (uint64_t)done_bytes;
+    result.progress_expected_bytes = expected_bytes < 0 ? 0 : (uint64_t)expected_bytes;
     result.attributes = json_incref(attributes);
     *view = result;
     return 0;

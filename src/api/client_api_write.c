@@ -14,6 +14,19 @@ static void put_time(struct json_writer *w, const char *key, int64_t at_us)
     json_field_string(w, key, at_us != 0 ? text : NULL);
 }
 
+static void put_progress(struct json_writer *w, const struct client_backup *backup)
+{
+    json_key(w, "progress");
+    json_begin_object(w);
+    json_field_uint(w, "bytes", backup->content_bytes);
+    json_key(w, "expected_bytes");
+    if (backup->expected_bytes > 0)
+        json_put_uint(w, backup->expected_bytes);
+    else
+        json_put_null(w);
+    json_end_object(w);
+}
+
 void client_api_write_backup(struct json_writer *w, const struct client_backup *backup)
 {
     static const char sha256[] = "sha256:";
@@ -34,6 +47,8 @@ void client_api_write_backup(struct json_writer *w, const struct client_backup *
     json_field_uint(w, "bytes", backup->bytes);
     put_time(w, "created_at", backup->created_at_us);
     put_time(w, "completed_at", backup->completed_at_us);
+    if (backup->has_progress)
+        put_progress(w, backup);
     json_end_object(w);
     json_end_object(w);
 }

@@ -43,7 +43,15 @@ struct remote_report {
     size_t part_count;
 };
 
+/* How far a backup is, as a heartbeat says. */
+struct remote_progress {
+    uint64_t content_bytes;
+    uint64_t expected_bytes; /* 0: not known */
+};
+
 /* ---- the panel's side ---- */
+/* What the body does not say, or says in other types, is 0.  `body` may be NULL. */
+void remote_api_read_progress(const json_t *body, struct remote_progress *progress);
 void remote_api_read_report(const json_t *body, struct remote_report *report,
                             struct api_violations *violations);
 /* "successful" decides; a body without it counts as a failure, as upstream does not validate it. */
@@ -79,8 +87,8 @@ int remote_api_report_backup(struct remote_api *api, const char *backup,
                              const struct remote_report *report, struct error *err);
 int remote_api_report_restore(struct remote_api *api, const char *backup, bool is_successful,
                               struct error *err);
-int remote_api_heartbeat(struct remote_api *api, const char *backup, uint64_t content_bytes,
-                         struct error *err);
+int remote_api_heartbeat(struct remote_api *api, const char *backup,
+                         const struct remote_progress *progress, struct error *err);
 
 /*
  * The node has started.  `backups` are those that it is making or has yet to report: the body is

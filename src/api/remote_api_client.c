@@ -179,11 +179,12 @@ int remote_api_report_restore(struct remote_api *api, const char *backup, bool i
                 err);
 }
 
-int remote_api_heartbeat(struct remote_api *api, const char *backup, uint64_t content_bytes,
-                         struct error *err)
+int remote_api_heartbeat(struct remote_api *api, const char *backup,
+                         const struct remote_progress *progress, struct error *err)
 {
-    char body[64];
-    snprintf(body, sizeof(body), "{\"content_bytes\":%" PRIu64 "}", content_bytes);
+    char body[128];
+    snprintf(body, sizeof(body), "{\"content_bytes\":%" PRIu64 ",\"expected_bytes\":%" PRIu64 "}",
+             progress->content_bytes, progress->expected_bytes);
     return call(api,
                 &(struct remote_call){
                     .operation = REMOTE_OP_BACKUP_HEARTBEAT, .id = backup, .body = slice_str(body)},

@@ -173,6 +173,18 @@ void remote_api_read_report(const json_t *body, struct remote_report *report,
     read_parts(body, report, violations);
 }
 
+static uint64_t read_count(const json_t *body, const char *key)
+{
+    int64_t count = json_get_int(body, key, 0);
+    return count > 0 ? (uint64_t)count : 0;
+}
+
+void remote_api_read_progress(const json_t *body, struct remote_progress *progress)
+{
+    progress->content_bytes = read_count(body, "content_bytes");
+    progress->expected_bytes = read_count(body, "expected_bytes");
+}
+
 bool remote_api_read_restore_report(const json_t *body)
 {
     bool is_successful = false;

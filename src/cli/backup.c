@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `roost backup`: a client of the panel's API like any other, here or far away. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -95,8 +96,20 @@ static int interrupted(const char *what, struct error *err)
 
 /* ---- create ---- */
 
+/* What the waiting thread learns and the meter's thread draws. */
+struct seen {
+    _Atomic(uint64_t) done_bytes, total_bytes;
+};
+
+static void look_at_seen(void *context, uint64_t *done_bytes, uint64_t *total_bytes)
+{
+    struct seen *seen = context;
+    *done_bytes = atomic_load(&seen->done_bytes);
+    *total_bytes = atomic_load(&seen->total_bytes);
+}
+
 static int wait_for_backup(struct target *target, struct client_backup_view *view,
-                           struct error *err)
+                           struct seen *seen, struct error *err)
 {
     const struct cancel *cancel = stop_on_signal();
     unsigned pause_ms = POLL_FIRST_MS, missed = 0;
@@ -114,6 +127,8 @@ static int wait_for_backup(struct target *target, struct client_backup_view *vie
         missed = 0;
         client_backup_view_free(view);
         *view = fresh;
+        atomic_store(&seen->done_bytes, view->progress_bytes);
+        atomic_store(&seen->total_bytes, view->progress_expected_bytes);
     }
     return 0;
 }
@@ -140,8 +155,9 @@ static int run_create(const struct invocation *invocation, struct error *err)
         return -1;
     int result = 0;
     if (option_is_given(invocation, "wait")) {
-        struct meter *meter = meter_start("backing up", NULL, NULL);
-        result = wait_for_backup(&target, &view, err);
+        struct seen seen = {.done_bytes = 0};
+        struct meter *meter = meter_start("backing up", look_at_seen, &seen);
+        result = wait_for_backup(&target, &view, &seen, err);
         meter_stop(meter);
     }
     if (result == 0)

@@ -172,9 +172,10 @@ static const struct setting table[] = {
                     "directory."},
     {"node.keep_set_id", SETTING_BOOLEAN, "false", AT(node.keeps_set_id),
      .description = "Whether restored files keep their set-user-id and set-group-id bits."},
-    {"node.heartbeat", SETTING_DURATION, "30 s", AT(node.heartbeat_ms), .min = SECOND_MS,
+    {"node.heartbeat", SETTING_DURATION, "1 s", AT(node.heartbeat_ms), .min = SECOND_MS,
      .max = HOUR_MS,
-     .description = "How often the node tells the panel that a backup is still being made."},
+     .description = "How often the node tells the panel that a backup is still being made, and how "
+                    "far it is."},
 
     {"log.level", SETTING_CHOICE, "info", AT(log.level), .choices = levels,
      .description = "What is logged to standard error: this level and the ones before it."},

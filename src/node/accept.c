@@ -63,16 +63,17 @@ static int report_again(struct node *node, const char *server, const char *backu
 /* The newest archive of the server says best how large the next one will be. */
 static int check_space(struct node *node, const char *server, struct error *err)
 {
-    uint64_t expected_bytes, free_bytes, total_bytes;
-    if (journal_newest_archive_bytes(node->journal, server, &expected_bytes, err) < 0 ||
+    struct journal_newest newest;
+    uint64_t free_bytes, total_bytes;
+    if (journal_find_newest(node->journal, server, &newest, err) < 0 ||
         directory_free_space(node->places.backups_fd, &free_bytes, &total_bytes, err) < 0)
         return -1;
-    if (free_bytes >= expected_bytes + SPARE_BYTES)
+    if (free_bytes >= newest.archive_bytes + SPARE_BYTES)
         return 0;
     return error_set(err, ERROR_NO_SPACE,
                      "%" PRIu64 " bytes are free where backups are kept, and the server's newest"
                      " one has %" PRIu64,
-                     free_bytes, expected_bytes);
+                     free_bytes, newest.archive_bytes);
 }
 
 static int accept_backup_locked(struct node *node, const char *server, const char *backup,

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "node/node_internal.h"
+#include "tree/measure.h"
 #include "tree/walk.h"
 
 enum {
@@ -107,6 +108,21 @@ static int capture_tree(struct node *node, struct job *job, int root_fd, int arc
     return status;
 }
 
+/* For the progress bar: as much as last time; of a server's first backup, what a look at its inodes says. */
+static int expect(struct node *node, struct job *job, int root_fd, struct error *err)
+{
+    struct journal_newest newest;
+    if (journal_find_newest(node->journal, job->record.server, &newest, err) < 0)
+        return -1;
+    if (newest.content_bytes == 0) {
+        struct measure measure;
+        measure_tree(root_fd, &job->cancel, &measure);
+        newest.content_bytes = measure.content_bytes;
+    }
+    atomic_store(&job->expected_bytes, newest.content_bytes);
+    return 0;
+}
+
 static void describe(struct journal_archive *archive, const struct job *job,
                      const struct archive_result *result)
 {
@@ -123,7 +139,7 @@ int backup_run(struct node *node, struct job *job, struct journal_archive *archi
                struct buf *capture, struct error *err)
 {
     scope_fd int root_fd = place_open_server(&node->places, job->record.server, err);
-    if (root_fd < 0)
+    if (root_fd < 0 || expect(node, job, root_fd, err) < 0)
         return -1;
     scope_fd int directory_fd = place_open_archives(&node->places, job->record.server, err);
     if (directory_fd < 0)

@@ -21,6 +21,7 @@ struct job {
     _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
     _Atomic(bool) is_settled; /* its end is recorded, or about to be: it is in nobody's way */
     struct progress progress;
+    _Atomic(uint64_t) expected_bytes; /* of content, about; 0: not known (yet) */
 
     /* The queue's, under its mutex. */
     bool is_running;

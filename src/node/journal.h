@@ -111,9 +111,13 @@ int journal_end_job(struct journal *journal, int64_t job_id, const struct journa
 int journal_find_archive(struct journal *journal, const char *backup,
                          struct journal_archive *archive, struct error *err);
 
-/* How large the server's newest archive is; 0: it has none. */
-int journal_newest_archive_bytes(struct journal *journal, const char *server, uint64_t *size_bytes,
-                                 struct error *err);
+/* The server's newest backup: what the next one will be like.  Zeros: there is none. */
+struct journal_newest {
+    uint64_t archive_bytes;
+    uint64_t content_bytes;
+};
+int journal_find_newest(struct journal *journal, const char *server, struct journal_newest *newest,
+                        struct error *err);
 
 /* Everything about a backup, or about all of a server's (`backup` NULL), but a restore's report. */
 int journal_forget(struct journal *journal, const char *server, const char *backup,

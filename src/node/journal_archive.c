@@ -2,6 +2,7 @@
 /* Archives in the journal, the outbox of reports about them, and trees that wait for their removal. */
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/time.h"
 #include "node/journal_internal.h"
 
@@ -33,18 +34,27 @@ int journal_find_archive(struct journal *journal, const char *backup,
     return found;
 }
 
-int journal_newest_archive_bytes(struct journal *journal, const char *server, uint64_t *size_bytes,
-                                 struct error *err)
+int journal_find_newest(struct journal *journal, const char *server, struct journal_newest *newest,
+                        struct error *err)
 {
-    int64_t bytes = 0;
+    *newest = (struct journal_newest){.archive_bytes = 0};
     struct db_session *session = db_reader(journal->db, err);
-    if (session == NULL || db_query_int(session,
-                                        "SELECT size_bytes FROM archives WHERE server = ?"
-                                        " ORDER BY created_at_us DESC LIMIT 1",
-                                        DB_PARAMS(db_text(server)), 0, &bytes, err) < 0)
+    struct db_rows rows;
+    if (session == NULL || db_query(session,
+                                    "SELECT size_bytes, capture FROM archives WHERE server = ?"
+                                    " ORDER BY created_at_us DESC LIMIT 1",
+                                    DB_PARAMS(db_text(server)), &rows, err) < 0)
         return -1;
-    *size_bytes = (uint64_t)bytes;
-    return 0;
+    int found = db_next(&rows, err);
+    if (found > 0) {
+        newest->archive_bytes = (uint64_t)db_get_int(&rows, 0);
+        const char *capture = db_get_text(&rows, 1);
+        struct error unread = ERROR_INIT; /* then its content is not known */
+        scope_json json_t *report = json_read(slice_str(capture == NULL ? "{}" : capture), &unread);
+        newest->content_bytes = (uint64_t)json_get_int(report, "content_bytes", 0);
+    }
+    db_rows_end(&rows);
+    return found < 0 ? -1 : 0;
 }
 
 int journal_forget(struct journal *journal, const char *server, const char *backup,

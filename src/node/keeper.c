@@ -88,7 +88,7 @@ static void refresh_servers(struct node *node, struct schedule *schedule)
 
 struct beat {
     char backup[UUID_TEXT_BYTES];
-    uint64_t content_bytes;
+    struct remote_progress progress;
 };
 struct beats {
     struct beat *items;
@@ -103,7 +103,8 @@ static void collect_beat(struct job *job, void *context)
     beats->items = xreallocarray(beats->items, beats->count + 1, sizeof(*beats->items));
     struct beat *beat = &beats->items[beats->count++];
     snprintf(beat->backup, sizeof(beat->backup), "%s", job->record.backup);
-    beat->content_bytes = atomic_load(&job->progress.content_bytes);
+    beat->progress.content_bytes = atomic_load(&job->progress.content_bytes);
+    beat->progress.expected_bytes = atomic_load(&job->expected_bytes);
 }
 
 static void stop_beat(struct job *job, void *context)
@@ -120,7 +121,7 @@ static void send_heartbeats(struct node *node)
     for (size_t i = 0; i < beats.count && !cancel_is_set(&node->cancel); i++) {
         struct beat *beat = &beats.items[i];
         struct error err = ERROR_INIT;
-        if (remote_api_heartbeat(node->remote, beat->backup, beat->content_bytes, &err) == 0)
+        if (remote_api_heartbeat(node->remote, beat->backup, &beat->progress, &err) == 0)
             continue;
         log_debug("heartbeat failed backup=%s reason=%s", beat->backup, err.text);
         if (err.code == ERROR_UNAVAILABLE)
@@ -179,10 +180,10 @@ void *keeper_run(void *argument)
     pthread_mutex_lock(&node->mutex);
     while (!node->is_stopping) {
         bool is_connected = node->is_connected;
-        pthread_mutex_unlock(&node->mutex);
         if (node->has_reported)
             schedule.reset_us = 0;
         node->has_reported = false;
+        pthread_mutex_unlock(&node->mutex);
         do_what_is_due(node, &schedule, is_connected);
         pthread_mutex_lock(&node->mutex);
         if (!node->is_stopping && !node->has_reported && node->is_connected == is_connected)

@@ -8,7 +8,7 @@
 #include "node/node_internal.h"
 
 enum {
-    HEARTBEAT_DEFAULT_S = 15
+    HEARTBEAT_DEFAULT_S = 1
 };
 
 /*

@@ -299,7 +299,8 @@ void client_routes_add(struct panel *panel)
 {
     for (unsigned i = 0; i < CLIENT_OP_COUNT; i++) {
         const struct client_operation_form *form = client_operation_form(i);
-        http_route(panel->client_router, form->method, form->pattern, handle, panel, routes[i].flags);
+        http_route(panel->client_router, form->method, form->pattern, handle, panel,
+                   routes[i].flags);
     }
 }
 

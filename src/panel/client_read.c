@@ -6,9 +6,9 @@
 #include "panel/internal.h"
 #include "panel/page.h"
 
-void client_write_backup(struct json_writer *w, const struct backup *backup)
+static struct client_backup describe(const struct backup *backup)
 {
-    const struct client_backup view = {
+    return (struct client_backup){
         .uuid = backup->uuid,
         .name = backup->name,
         .ignored_files = backup->ignored_files,
@@ -19,6 +19,11 @@ void client_write_backup(struct json_writer *w, const struct backup *backup)
         .is_successful = backup->is_successful,
         .is_locked = backup->is_locked,
     };
+}
+
+void client_write_backup(struct json_writer *w, const struct backup *backup)
+{
+    const struct client_backup view = describe(backup);
     client_api_write_backup(w, &view);
 }
 
@@ -88,7 +93,15 @@ void client_backup_list(struct client_call *call)
 void client_backup_view(struct client_call *call)
 {
     struct json_writer w = json_writer_to(http_reply_body(call->reply));
-    client_write_backup(&w, &call->backup);
+    struct backup_progress progress;
+    struct client_backup view = describe(&call->backup);
+    if (call->backup.completed_at_us == 0 &&
+        progress_find(call->panel->progress, call->backup.id, &progress)) {
+        view.has_progress = true;
+        view.content_bytes = progress.content_bytes;
+        view.expected_bytes = progress.expected_bytes;
+    }
+    client_api_write_backup(&w, &view);
 }
 
 static enum api_error download_error(const struct backup *backup)

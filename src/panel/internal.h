@@ -15,6 +15,7 @@
 #include "panel/auth.h"
 #include "panel/keeper.h"
 #include "panel/panel.h"
+#include "panel/progress.h"
 #include "panel/rate.h"
 #include "panel/reader.h"
 #include "panel/view.h"
@@ -39,6 +40,7 @@ struct panel {
     struct node_api *nodes;
     struct reader_set *readers;
     struct rate *rate; /* NULL: no limit */
+    struct progress_board *progress;
     struct keeper *keeper;
     char *decoy_secret; /* sealed; what an unknown identifier is compared with */
     int64_t

@@ -126,6 +126,7 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
     panel->nodes = node_api_create(config->node_ca_file);
     panel->readers = reader_set_create(db);
     panel->rate = config->rate_limit_per_min > 0 ? rate_create(config->rate_limit_per_min) : NULL;
+    panel->progress = progress_board_create();
     panel->decoy_secret = make_decoy(&config->app_keys);
     panel->client_router = make_router(panel, "client", "/api/client", CLIENT_BODY_MAX_BYTES);
     panel->remote_router = make_router(panel, "remote", "/api/remote", REMOTE_BODY_MAX_BYTES);
@@ -150,6 +151,7 @@ void panel_stop(struct panel *panel)
     http_router_free(panel->remote_router);
     reader_set_free(panel->readers);
     rate_free(panel->rate);
+    progress_board_free(panel->progress);
     node_api_free(panel->nodes);
     free(panel->decoy_secret);
     explicit_bzero(&panel->config.app_keys, sizeof(panel->config.app_keys));

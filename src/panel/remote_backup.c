@@ -128,6 +128,13 @@ void remote_backup_report(struct remote_call *call)
 
 /* ---- heartbeat ---- */
 
+/* Nodes say often how far they are; the lease is written only when a quarter of it is gone. */
+static bool is_lease_fresh(const struct remote_call *call, const struct backup *backup)
+{
+    int64_t lease_us = (int64_t)call->panel->config.lease_s * 1000000;
+    return backup->lease_until_us - call->now_us > lease_us / 4 * 3;
+}
+
 static int extend(struct remote_call *call, struct db_session *session, const struct backup *backup,
                   const void *argument, enum api_error *refusal, struct error *err)
 {
@@ -137,9 +144,38 @@ static int extend(struct remote_call *call, struct db_session *session, const st
     return backup_extend_lease(session, backup->id, until_us, err) < 0 ? -1 : 1;
 }
 
+/* 1: answered.  0: the lease must be extended.  -1. */
+static int note_progress(struct remote_call *call, struct error *err)
+{
+    struct backup backup = {0};
+    struct server server = {0};
+    struct remote_progress said;
+    enum api_error refusal = API_ERROR_COUNT;
+    struct db_session *session = db_reader(call->panel->db, err);
+    if (session == NULL || remote_find_backup(call, session, &backup, &server, &refusal, err) < 0)
+        return -1;
+    bool is_mine = refusal == API_ERROR_COUNT;
+    if (is_mine && backup.completed_at_us == 0) {
+        remote_api_read_progress(call->body, &said);
+        progress_note(call->panel->progress, backup.id,
+                      &(struct backup_progress){said.content_bytes, said.expected_bytes});
+    }
+    bool is_done = is_mine && (backup.completed_at_us != 0 || is_lease_fresh(call, &backup));
+    backup_free(&backup);
+    server_free(&server);
+    if (is_done)
+        http_reply_status(call->reply, 204);
+    return is_done;
+}
+
 void remote_backup_heartbeat(struct remote_call *call)
 {
-    change_backup(call, extend, NULL);
+    struct error err = ERROR_INIT;
+    int noted = note_progress(call, &err);
+    if (noted < 0)
+        remote_fail(call, &err);
+    else if (noted == 0)
+        change_backup(call, extend, NULL);
 }
 
 /* ---- restore ---- */

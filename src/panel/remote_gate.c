@@ -134,6 +134,7 @@ void remote_routes_add(struct panel *panel)
 {
     for (unsigned i = 0; i < REMOTE_OP_COUNT; i++) {
         const struct remote_operation_form *form = remote_operation_form(i);
-        http_route(panel->remote_router, form->method, form->pattern, handle, panel, routes[i].flags);
+        http_route(panel->remote_router, form->method, form->pattern, handle, panel,
+                   routes[i].flags);
     }
 }
