@@ -460,16 +460,18 @@ static bool look_at_changed(struct websocket_hub *hub)
     pthread_mutex_lock(&hub->mutex);
     struct websocket *socket = hub->changed;
     hub->changed = NULL;
-    for (struct websocket *s = socket; s != NULL; s = s->next_changed)
-        s->is_changed = false;
     bool goes_on = !hub->is_stopping;
-    pthread_mutex_unlock(&hub->mutex);
     while (socket != NULL) {
+        /* Only now, or a socket that waits here would be linked into the other list as well. */
         struct websocket *next = socket->next_changed;
+        socket->is_changed = false;
+        pthread_mutex_unlock(&hub->mutex);
         look_at(socket);
         websocket_unref(socket);
         socket = next;
+        pthread_mutex_lock(&hub->mutex);
     }
+    pthread_mutex_unlock(&hub->mutex);
     return goes_on;
 }
 
