@@ -94,6 +94,13 @@ int backup_is_being_deleted(struct db_session *session, int64_t id, int64_t now_
                             struct error *err);
 
 /* The next three: NOT_FOUND where it is not there, or deleted. */
+/* The largest id there is, also of deleted ones; 0: none. */
+int backup_newest_id(struct db *db, int64_t *id, struct error *err);
+
+/* Ids of backups that are being created on servers of the node: at most `max`; their number, or -1. */
+int backup_find_creating(struct db_session *session, int64_t node_id, int64_t *ids, size_t max,
+                         struct error *err);
+
 int backup_toggle_lock(struct db_session *session, int64_t id, bool *is_locked, struct error *err);
 int backup_unlock(struct db_session *session, int64_t id, struct error *err);
 int backup_delete(struct db_session *session, int64_t id, struct error *err); /* deleted_at = now */

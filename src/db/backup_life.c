@@ -91,6 +91,31 @@ int backup_find_dead(struct db_session *session, int64_t now_us, int64_t *ids, s
     return more < 0 ? -1 : found;
 }
 
+int backup_newest_id(struct db *db, int64_t *id, struct error *err)
+{
+    struct db_session *session = db_reader(db, err);
+    if (session == NULL)
+        return -1;
+    return db_query_int(session, "SELECT MAX(b.id) FROM backups b", DB_NO_PARAMS, 0, id, err);
+}
+
+int backup_find_creating(struct db_session *session, int64_t node_id, int64_t *ids, size_t max,
+                         struct error *err)
+{
+    scope_rows struct db_rows rows = {0};
+    if (db_query(session,
+                 "SELECT b.id FROM servers s JOIN backups b ON b.server_id = s.id"
+                 " WHERE s.node_id = ? AND b.completed_at IS NULL AND b.deleted_at IS NULL"
+                 " ORDER BY b.id LIMIT ?",
+                 DB_PARAMS(db_int(node_id), db_int(max)), &rows, err) < 0)
+        return -1;
+    int found = 0;
+    int more;
+    while ((more = db_next(&rows, err)) > 0)
+        ids[found++] = db_get_int(&rows, 0);
+    return more < 0 ? -1 : found;
+}
+
 int backup_toggle_lock(struct db_session *session, int64_t id, bool *is_locked, struct error *err)
 {
     char now[TIME_TEXT_BYTES];

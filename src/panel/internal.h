@@ -44,6 +44,8 @@ struct panel {
     struct keeper *keeper;
     char *decoy_secret; /* sealed; what an unknown identifier is compared with */
     int64_t
+        newest_id_at_start; /* backups up to here were ordered by an earlier life of the panel */
+    int64_t
         leases_count_from_us; /* before, nodes could not say that they live: we were not there */
 };
 
@@ -140,6 +142,13 @@ void panel_fail(struct http_reply *reply, const struct http_request *request, en
 
 /* Whether a backup that is being created still has somebody who cares for it. */
 bool panel_lease_lives(const struct panel *panel, const struct backup *backup, int64_t now_us);
+
+/*
+ * A node has started and is at work on, or has yet to report, the backups of `meant` (a JSON array of
+ * UUIDs) only: fail what else this panel believes to be created there, inside the caller's transaction.
+ */
+int panel_fail_forgotten(struct panel *panel, struct db_session *session, int64_t node_id,
+                         const json_t *meant, int64_t now_us, struct error *err);
 
 /* Fail what has a dead lease, inside the caller's transaction. */
 int panel_fail_dead(struct panel *panel, struct db_session *session, int64_t now_us,

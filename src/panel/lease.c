@@ -5,13 +5,16 @@
  * heard of.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "db/activity.h"
 #include "panel/internal.h"
 
 enum {
-    DEAD_AT_ONCE_MAX = 64
+    DEAD_AT_ONCE_MAX = 64,
+    CREATING_MAX = 1024,
+    IN_FLIGHT_US = 30 * 1000 * 1000, /* longer than an order may take to its node */
 };
 
 bool panel_lease_lives(const struct panel *panel, const struct backup *backup, int64_t now_us)
@@ -21,7 +24,7 @@ bool panel_lease_lives(const struct panel *panel, const struct backup *backup, i
     return backup->lease_until_us > now_us || now_us < panel->leases_count_from_us;
 }
 
-static int fail_one(struct db_session *session, int64_t id, struct error *err)
+static int fail_one(struct db_session *session, int64_t id, const char *reason, struct error *err)
 {
     struct backup backup = {0};
     int found = backup_find_by_id(session, id, &backup, err);
@@ -36,7 +39,7 @@ static int fail_one(struct db_session *session, int64_t id, struct error *err)
             .server_id = backup.server_id,
             .backup_id = backup.id,
         };
-        log_warning("backup failed because its node fell silent backup=%s", backup.uuid);
+        log_warning("backup failed because its node %s backup=%s", reason, backup.uuid);
         if (backup_complete(session, id, &outcome, err) < 0 ||
             activity_insert(session, &activity, err) < 0)
             done = -1;
@@ -53,7 +56,43 @@ int panel_fail_dead(struct panel *panel, struct db_session *session, int64_t now
     int64_t ids[DEAD_AT_ONCE_MAX];
     int count = backup_find_dead(session, now_us, ids, DEAD_AT_ONCE_MAX, err);
     for (int i = 0; i < count; i++)
-        if (fail_one(session, ids[i], err) < 0)
+        if (fail_one(session, ids[i], "fell silent", err) < 0)
             return -1;
+    return count < 0 ? -1 : 0;
+}
+
+static bool is_meant(const json_t *meant, const char *uuid)
+{
+    size_t index;
+    const json_t *item;
+    json_array_foreach(meant, index, item)
+    {
+        const char *text = json_string_value(item);
+        if (text != NULL && strcmp(text, uuid) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* An order that this panel has sent may still be on its way; one from before it started is not. */
+static bool may_be_in_flight(const struct panel *panel, const struct backup *backup, int64_t now_us)
+{
+    return backup->id > panel->newest_id_at_start && backup->created_at_us + IN_FLIGHT_US > now_us;
+}
+
+int panel_fail_forgotten(struct panel *panel, struct db_session *session, int64_t node_id,
+                         const json_t *meant, int64_t now_us, struct error *err)
+{
+    int64_t ids[CREATING_MAX];
+    int count = backup_find_creating(session, node_id, ids, CREATING_MAX, err);
+    for (int i = 0; i < count; i++) {
+        struct backup backup = {0};
+        int found = backup_find_by_id(session, ids[i], &backup, err);
+        bool is_lost = found > 0 && strcmp(backup.disk, "wings") == 0 &&
+                       !is_meant(meant, backup.uuid) && !may_be_in_flight(panel, &backup, now_us);
+        backup_free(&backup);
+        if (found < 0 || (is_lost && fail_one(session, ids[i], "never got the order", err) < 0))
+            return -1;
+    }
     return count < 0 ? -1 : 0;
 }

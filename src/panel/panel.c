@@ -117,11 +117,13 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
         error_set(err, ERROR_INVALID, "the panel has no application key");
         return NULL;
     }
-    if (schema_prepare(db, err) < 0)
+    int64_t newest_id = 0;
+    if (schema_prepare(db, err) < 0 || backup_newest_id(db, &newest_id, err) < 0)
         return NULL;
     struct panel *panel = xcalloc(1, sizeof(*panel));
     panel->db = db;
     panel->config = *config;
+    panel->newest_id_at_start = newest_id;
     panel->leases_count_from_us = time_now_us() + (int64_t)config->lease_s * 1000000;
     panel->nodes = node_api_create(config->node_ca_file);
     panel->readers = reader_set_create(db);

@@ -191,7 +191,10 @@ static int reset_in(struct remote_call *call, struct db_session *session, struct
         if (busy->items[i].is_restoring && end_restore(call, session, busy->items[i].id, err) < 0)
             return -1;
     }
-    return 0;
+    const json_t *meant = json_object_get(call->body, "backups"); /* upstream's nodes do not say */
+    if (!json_is_array(meant))
+        return 0;
+    return panel_fail_forgotten(call->panel, session, call->node.id, meant, call->now_us, err);
 }
 
 void remote_servers_reset(struct remote_call *call)

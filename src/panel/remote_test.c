@@ -253,6 +253,25 @@ static void a_heartbeat_keeps_a_backup_alive(void **state)
     assert_string_equal(state_of(&world, uuid), "creating");
 }
 
+static void a_node_that_starts_tells_which_backups_are_lost(void **state)
+{
+    char meant[UUID_TEXT_BYTES], lost[UUID_TEXT_BYTES], young[UUID_TEXT_BYTES], body[128];
+    add_backup(&world, NODE, ROW_CREATING, meant);
+    add_backup(&world, NODE, ROW_CREATING, lost);
+    run_sql(&world, "UPDATE backups SET created_at = '2001-01-01 00:00:00'");
+    add_backup(&world, NODE, ROW_CREATING, young);
+    expect(&world, "POST", "/api/remote/servers/reset", world.node_keys[NODE], NULL, 204, NULL);
+    assert_string_equal(state_of(&world, lost), "creating"); /* it did not say */
+    snprintf(body, sizeof(body), "{\"backups\":[\"%s\"]}", meant);
+    expect(&world, "POST", "/api/remote/servers/reset", world.node_keys[OTHER_NODE], body, 204,
+           NULL);
+    assert_string_equal(state_of(&world, lost), "creating"); /* not its own */
+    expect(&world, "POST", "/api/remote/servers/reset", world.node_keys[NODE], body, 204, NULL);
+    assert_string_equal(state_of(&world, meant), "creating");
+    assert_string_equal(state_of(&world, lost), "failed");
+    assert_string_equal(state_of(&world, young), "creating"); /* its order may be on its way */
+}
+
 static void what_has_no_lease_is_not_failed_by_a_clock(void **state)
 {
     char uuid[UUID_TEXT_BYTES];
@@ -361,6 +380,7 @@ int main(void)
         TEST(a_restore_ends_with_the_report_on_that_very_backup),
         TEST(a_report_never_lifts_a_suspension),
         TEST(a_node_that_starts_is_busy_with_nothing),
+        TEST(a_node_that_starts_tells_which_backups_are_lost),
         TEST_IMPATIENT(a_silent_nodes_backup_fails_and_a_late_success_counts),
         TEST_IMPATIENT(a_heartbeat_keeps_a_backup_alive),
         TEST_IMPATIENT(what_has_no_lease_is_not_failed_by_a_clock),
