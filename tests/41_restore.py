@@ -253,7 +253,6 @@ def test_a_hostile_archive_stays_inside(server, tmp_path, name, members, truncat
     put_archive(server, backup, tar_bytes(*[(n, k, v.replace("OUTSIDE", str(outside)) if isinstance(v, str) else v)
                                             for n, k, v in members]))
     before = server.tree()
-    around = sorted(os.listdir(server.directory.parent))
     server.restore(backup, truncate=truncate)
     server.roost.wait_node_idle()
     assert os.listdir(outside) == ["victim"] and (outside / "victim").read_bytes() == b"victim"
