@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from expect import check
+from expect import TIME, check
 from harness import wait_until
 
 
@@ -69,6 +69,19 @@ def test_a_failed_restore_is_on_the_record(server):
         "SELECT event FROM activity_logs l JOIN activity_log_subjects s ON s.activity_log_id = l.id "
         "WHERE s.subject_type = 'server' AND s.subject_id = ? ORDER BY l.id", server.id)]
     assert events[-2:] == ["server:backup.restore", "server:backup.restore-failed"]
+
+
+def test_a_server_tells_how_its_last_restore_ended(server):
+    def last():
+        return server.client().get(server.api).json()["attributes"]["last_restore"]
+    assert last() is None
+    good, bad = server.backup()["uuid"], server.backup()["uuid"]
+    damage(server.archive(bad), "truncated")
+    for backup, outcome in ((good, True), (bad, False), (good, True)):
+        server.restore(backup)
+        found = last()
+        assert TIME.fullmatch(found.pop("completed_at"))
+        assert found == {"backup": backup, "is_successful": outcome}
 
 
 def test_after_a_failed_restore_a_good_one_works(server):
