@@ -31,6 +31,7 @@ static void node_free(struct node *node)
         pthread_join(node->keeper, NULL);
         pthread_join(node->sweeper, NULL);
     }
+    queue_free(node->queue); /* the keeper looked into it until now */
     outbox_free(node->outbox);
     hub_free(node->hub);
     servers_free(node->servers);

@@ -197,6 +197,14 @@ void queue_stop(struct queue *queue)
     pthread_mutex_unlock(&queue->mutex);
     for (unsigned i = 0; i < queue->thread_count; i++)
         pthread_join(queue->threads[i], NULL);
+    queue->thread_count = 0;
+}
+
+void queue_free(struct queue *queue)
+{
+    if (queue == NULL)
+        return;
+    queue_stop(queue);
     while (queue->first != NULL) {
         struct job *job = queue->first;
         queue->first = job->next;

@@ -41,7 +41,10 @@ bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned t
 
 bool queue_is_stopping(struct queue *queue);
 
-/* Ends what runs at its next step, frees what waits (the journal keeps both) and the queue itself. */
+/* Ends what runs at its next step and waits for it; others may still look into the queue.  May be called twice. */
 void queue_stop(struct queue *queue);
+
+/* Stops, and frees what waits (the journal keeps it) and the queue itself.  NULL is fine. */
+void queue_free(struct queue *queue);
 
 #endif

@@ -99,7 +99,7 @@ static void jobs_of_one_server_run_one_after_the_other(void **context)
     assert_true(wait_for(stage, 3));
     assert_string_equal(stage->began, "acb");
     assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
-    queue_stop(queue);
+    queue_free(queue);
 }
 
 static void no_more_run_at_once_than_there_are_threads(void **context)
@@ -117,7 +117,7 @@ static void no_more_run_at_once_than_there_are_threads(void **context)
     assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
     assert_int_equal(stage->running_most, 2);
     assert_int_equal(strlen(stage->began), 6);
-    queue_stop(queue);
+    queue_free(queue);
 }
 
 static void jobs_run_in_the_order_of_their_arrival(void **context)
@@ -129,7 +129,7 @@ static void jobs_run_in_the_order_of_their_arrival(void **context)
     let_go(stage);
     assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
     assert_string_equal(stage->began, "abcdefgh");
-    queue_stop(queue);
+    queue_free(queue);
 }
 
 static void a_dropped_job_that_waits_never_runs(void **context)
@@ -147,7 +147,7 @@ static void a_dropped_job_that_waits_never_runs(void **context)
     let_go(stage);
     assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
     assert_string_equal(stage->began, "ac");
-    queue_stop(queue);
+    queue_free(queue);
 }
 
 static void a_dropped_job_that_runs_is_told_to_stop(void **context)
@@ -160,7 +160,7 @@ static void a_dropped_job_that_runs_is_told_to_stop(void **context)
     assert_false(queue_wait_gone(queue, filter, 20));
     queue_drop(queue, filter);
     assert_true(queue_wait_gone(queue, filter, 10000));
-    queue_stop(queue);
+    queue_free(queue);
 }
 
 static void a_stop_ends_what_runs_and_leaves_what_waits(void **context)
@@ -170,7 +170,7 @@ static void a_stop_ends_what_runs_and_leaves_what_waits(void **context)
     add(queue, SERVER, 'a');
     assert_true(wait_for(stage, 1));
     add(queue, SERVER, 'b');
-    queue_stop(queue);
+    queue_free(queue);
     assert_string_equal(stage->began, "a");
 }
 
