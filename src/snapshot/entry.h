@@ -31,7 +31,7 @@ enum {
     ENTRY_PATH_MAX_BYTES = 4096,
     ENTRY_NAME_MAX_BYTES = 255,
     ENTRY_DEPTH_MAX = 512,
-    ENTRY_EXTENTS_MAX = 65536, /* a file with more pieces is stored without its holes */
+    ENTRY_EXTENTS_MAX = 65536, /* a file with more pieces is stored without its smallest holes */
 };
 
 struct extent {

@@ -27,6 +27,9 @@ enum {
     SECOND_NS = 1000 * 1000 * 1000,
     DROP_BYTES = 8 << 20, /* pages are given back in such pieces */
     SECTOR_BYTES = 512,   /* the unit of st_blocks */
+    PAGE_BYTES = 4096,
+    ZEROS_MAX_BYTES = 1 << 30, /* read and stored for want of pieces, beyond … */
+    ZEROS_MAX_RATIO = 4,       /* … so many times what the file has on disk */
 };
 
 static bool is_same_state(const struct stat *a, const struct stat *b)
@@ -66,19 +69,43 @@ static bool may_have_holes(const struct walk *walk, const struct stat *status)
            status->st_blocks < status->st_size / SECTOR_BYTES;
 }
 
-/* The data extents into walk->extents.  false: take the file as it is, without holes. */
+/* Pieces with at most `gap_bytes` between them become one: the zeros there count as data.  How many are left. */
+static size_t join_pieces(struct extent *extents, size_t count, uint64_t gap_bytes)
+{
+    size_t last = 0;
+    for (size_t i = 1; i < count; i++) {
+        uint64_t end = extents[last].offset + extents[last].length;
+        if (extents[i].offset - end <= gap_bytes)
+            extents[last].length = extents[i].offset + extents[i].length - extents[last].offset;
+        else
+            extents[++last] = extents[i];
+    }
+    return last + 1;
+}
+
+/*
+ * The data extents into walk->extents; where there are too many, the smallest holes between them go.
+ * false: take the file as it is, without holes.
+ */
 static bool find_extents(struct walk *walk, int fd, off_t size)
 {
     size_t count = 0, capacity = 0;
+    uint64_t gap_bytes = PAGE_BYTES;
     off_t at = 0;
     walk->extent_count = 0;
+    walk->has_joined_pieces = false;
     while (at < size) {
         off_t data = lseek(fd, at, SEEK_DATA);
         if (data < 0 && errno == ENXIO)
             break;
         off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
-        if (data < 0 || hole <= data || count == ENTRY_EXTENTS_MAX)
+        if (data < 0 || hole <= data)
             return false;
+        if (count == ENTRY_EXTENTS_MAX) {
+            walk->has_joined_pieces = true;
+            for (; count > ENTRY_EXTENTS_MAX / 2; gap_bytes *= 2)
+                count = join_pieces(walk->extents, count, gap_bytes);
+        }
         if (data >= size)
             break;
         if (hole > size)
@@ -162,6 +189,17 @@ static void name_once(struct walk *walk, enum report_kind kind, const char *text
     walk->file.is_named = true;
 }
 
+/*
+ * A tenant can make a file of 16 TiB with a hole behind every page of its quota.  What is left of its holes is
+ * then read for hours, and stored as zeros that no disk limit lets come back.
+ */
+static bool is_mostly_zeros(const struct entry *entry, const struct stat *status)
+{
+    uint64_t allocated = (uint64_t)status->st_blocks * SECTOR_BYTES;
+    return entry->stored_bytes > ZEROS_MAX_BYTES &&
+           entry->stored_bytes - ZEROS_MAX_BYTES > allocated * ZEROS_MAX_RATIO;
+}
+
 /* A large file is announced as it is now, and read when the content is asked for. */
 static enum visit announce_large(struct walk *walk, int fd, struct entry *entry, struct error *err)
 {
@@ -176,6 +214,10 @@ static enum visit announce_large(struct walk *walk, int fd, struct entry *entry,
     if (may_have_holes(walk, status) && find_extents(walk, fd, status->st_size)) {
         if (entry_set_extents(entry, walk->extents, walk->extent_count, err) < 0)
             return VISIT_ERROR;
+    }
+    if (may_have_holes(walk, status) && walk->has_joined_pieces && is_mostly_zeros(entry, status)) {
+        walk_report(walk, REPORT_UNREADABLE, "is nearly all holes, in too many pieces");
+        return VISIT_NOTHING;
     }
     if (entry->extents == NULL) {
         if (walk->extents == NULL)

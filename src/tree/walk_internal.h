@@ -63,6 +63,7 @@ struct walk {
     char *small; /* WALK_SMALL_BYTES + 1 */
     struct extent *extents;
     size_t extent_count;
+    bool has_joined_pieces; /* small holes were given up: there were too many */
 };
 
 enum visit {

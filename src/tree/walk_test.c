@@ -263,6 +263,39 @@ static void holes_are_found_in_files_of_every_size(void **state)
     assert_int_equal(bench->report.omissions, 0);
 }
 
+/* A byte at the end of every `spacing` bytes. */
+static void make_pieces(int dir_fd, const char *name, int count, off_t spacing)
+{
+    scope_fd int fd = openat(dir_fd, name, O_WRONLY | O_CREAT, 0644);
+    for (int i = 1; i <= count; i++)
+        assert_int_equal(pwrite(fd, "x", 1, i * spacing - 1), 1);
+}
+
+static void too_many_pieces_lose_small_holes_but_never_cost_endless_zeros(void **state)
+{
+    struct bench *bench = *state;
+    enum {
+        PIECES = ENTRY_EXTENTS_MAX + 100
+    };
+    make_pieces(bench->scratch.fd, "dense", PIECES, 8192);
+    make_pieces(bench->scratch.fd, "endless", PIECES, 1 << 20);
+    start(bench);
+    expect(bench, "");
+    expect(bench, "dense");
+    if (bench->entry.extents == NULL && bench->entry.stored_bytes == bench->entry.size_bytes)
+        return without("a file system with holes");
+    assert_int_equal(bench->entry.size_bytes, (uint64_t)PIECES * 8192);
+    assert_in_range(bench->entry.extent_count, 1, ENTRY_EXTENTS_MAX);
+    assert_in_range(bench->entry.stored_bytes, (uint64_t)PIECES * 4096, (uint64_t)PIECES * 8192);
+    char chunk[3 * 8192];
+    assert_int_equal(source_read(bench->source, chunk, sizeof(chunk), &bench->err), sizeof(chunk));
+    assert_memory_equal(chunk, (char[4095]){0}, 4095);
+    assert_int_equal(chunk[4095], 'x'); /* the first hole is in front, and stays one */
+    expect_end(bench);
+    expect_item(bench, "endless", REPORT_UNREADABLE);
+    assert_int_equal(bench->report.omissions, 1);
+}
+
 static void a_large_file_that_shrinks_is_padded_and_named(void **state)
 {
     struct bench *bench = *state;
@@ -544,6 +577,7 @@ int main(void)
         BENCH_TEST(a_declined_file_comes_under_its_next_name),
         BENCH_TEST(a_skipped_directory_is_not_entered),
         BENCH_TEST(holes_are_found_in_files_of_every_size),
+        BENCH_TEST(too_many_pieces_lose_small_holes_but_never_cost_endless_zeros),
         BENCH_TEST(a_large_file_that_shrinks_is_padded_and_named),
         BENCH_TEST(a_large_file_that_grows_is_a_prefix_and_named),
         BENCH_TEST(a_rewrite_in_place_is_seen),
