@@ -12,7 +12,8 @@
 #include "cli/console.h"
 
 enum {
-    ARENAS_MAX = 2 /* of malloc: threads of ours share; each arena holds on to memory of its own */
+    ARENAS_MAX = 2, /* of malloc: threads of ours share; each arena holds on to memory of its own */
+    LARGE_BYTES = 256 * 1024,
 };
 
 static int run(struct invocation *invocation)
@@ -40,6 +41,9 @@ static void print_help(const struct invocation *invocation)
 int main(int argc, char **argv)
 {
     mallopt(M_ARENA_MAX, ARENAS_MAX);
+    /* Fixed, these do not grow with what was freed: blocks of archives go back to the system after a job. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
     signal(SIGPIPE, SIG_IGN);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("roost " ROOST_VERSION);
