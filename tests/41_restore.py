@@ -270,7 +270,7 @@ def test_a_hostile_archive_stays_inside(server, tmp_path, name, members, truncat
     server.roost.wait_node_idle()
     assert os.listdir(outside) == ["victim"] and (outside / "victim").read_bytes() == b"victim"
     assert (outside / "victim").stat().st_nlink == 1
-    assert sorted(server.beside() + [server.directory.name]) == around
+    assert server.beside() == []
     assert not any((server.directory.parent / x).exists() for x in ("escaped", "../escaped"))
     after = server.tree()
     assert server.directory.is_dir() and not server.directory.is_symlink()
