@@ -50,15 +50,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def local_name():
-    """A name of this machine that its certificate has; a bare system may not know any name."""
-    try:
-        socket.getaddrinfo("localhost", None, socket.AF_INET)
-        return "localhost"
-    except OSError:
-        return "127.0.0.1"
-
-
 def wait_until(what, condition, timeout_s=None, step_s=0.01):
     """The first true value of `condition`, or a failure that says what was waited for."""
     deadline = time.monotonic() + (timeout_s or PATIENCE_S)
@@ -380,7 +371,8 @@ class Installation:
         self.apart = apart
         self.port = free_port()
         self.node_port = free_port() if apart else self.port
-        scheme, host = ("https", local_name()) if tls else ("http", "127.0.0.1")
+        # An address, not a name: what "localhost" means differs, and some clients try ::1 first.
+        scheme, host = "https" if tls else "http", "127.0.0.1"
         self.url = f"{scheme}://{host}:{self.port}"
         self.node_url = f"{scheme}://{host}:{self.node_port}"
         self.programs = []
