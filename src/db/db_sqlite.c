@@ -20,7 +20,8 @@ enum {
     WAL_CHECKPOINT_PAGES = 1000,
     /* … and, where busy readers have kept it from starting over, cut off after waiting for them. */
     WAL_TRUNCATE_PAGES = 8192,
-    WAL_WAIT_MS = 100
+    WAL_WAIT_MS = 100,
+    WAL_RETRY_MS = 10
 };
 
 static void configure(void)
@@ -93,23 +94,40 @@ static int on_commit(void *context, sqlite3 *connection, const char *name, int w
     return SQLITE_OK;
 }
 
-static int writer_prepare(struct db *db, struct error *err)
+/*
+ * Switch the journal.  Where several processes open a new database at once, SQLite answers BUSY here
+ * without waiting, whatever the busy time-out says.  1: it is a write-ahead log; 0: it cannot be; -1.
+ */
+static int switch_to_wal(struct db *db, struct error *err)
 {
     sqlite3 *connection = db->writer->connection;
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(connection, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
-    if (result == SQLITE_OK)
-        result = sqlite3_step(statement);
-    bool is_wal =
-        result == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
-    if (result != SQLITE_ROW)
-        sqlite_error(err, connection, result, "opening the database '%s'", db->path);
-    else if (!is_wal)
-        error_set(err, ERROR_IO, "the file system of '%s' cannot hold a write-ahead log", db->path);
-    sqlite3_finalize(statement);
-    if (!is_wal)
+    for (int waited_ms = 0;; waited_ms += WAL_RETRY_MS) {
+        sqlite3_stmt *statement = NULL;
+        int result =
+            sqlite3_prepare_v2(connection, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+        if (result == SQLITE_OK)
+            result = sqlite3_step(statement);
+        int is_wal = result == SQLITE_ROW &&
+                     strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+        bool is_busy = (result & 0xff) == SQLITE_BUSY && waited_ms < BUSY_TIMEOUT_MS;
+        if (result != SQLITE_ROW && !is_busy)
+            sqlite_error(err, connection, result, "opening the database '%s'", db->path);
+        sqlite3_finalize(statement);
+        if (!is_busy)
+            return result == SQLITE_ROW ? is_wal : -1;
+        usleep(WAL_RETRY_MS * 1000);
+    }
+}
+
+static int writer_prepare(struct db *db, struct error *err)
+{
+    int is_wal = switch_to_wal(db, err);
+    if (is_wal < 0)
         return -1;
-    sqlite3_wal_hook(connection, on_commit, db);
+    if (is_wal == 0)
+        return error_set(err, ERROR_IO, "the file system of '%s' cannot hold a write-ahead log",
+                         db->path);
+    sqlite3_wal_hook(db->writer->connection, on_commit, db);
     db->writer->is_writer = true;
     /* A transaction that outgrows the cache is spilled into the log early. */
     return session_run_once(db->writer, "PRAGMA cache_size = -2048", err);
