@@ -83,6 +83,13 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *argument, const c
     log_debug("http library: %s", text);
 }
 
+/* Who comes while the server stops is hung up on. */
+static enum MHD_Result accepts(void *argument, const struct sockaddr *address, socklen_t length)
+{
+    const struct http_server *server = argument;
+    return atomic_load_explicit(&server->is_stopping, memory_order_relaxed) ? MHD_NO : MHD_YES;
+}
+
 /* Query and path are decoded by us, not by libmicrohttpd. */
 static size_t keep_escapes(void *argument, struct MHD_Connection *connection, char *text)
 {
@@ -172,8 +179,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct MHD_Daemon *daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_access, server,
-                                                 MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+    struct MHD_Daemon *daemon = MHD_start_daemon(flags, 0, accepts, server, exchange_on_access,
+                                                 server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
                                                  MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
@@ -258,10 +265,8 @@ void http_server_stop(struct http_server *server, unsigned grace_ms)
 {
     if (server == NULL)
         return;
+    /* Not MHD_quiesce_daemon(): it races with the library's own threads, and ends the process. */
     atomic_store(&server->is_stopping, true);
-    int listen_fd = MHD_quiesce_daemon(server->daemon);
-    if (listen_fd >= 0)
-        close(listen_fd);
     int64_t deadline_us = time_monotonic_us() + (int64_t)grace_ms * 1000;
     while (is_busy(server) && time_monotonic_us() < deadline_us)
         usleep(STOP_POLL_MS * 1000);

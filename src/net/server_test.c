@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -324,6 +328,59 @@ static void stopping_lets_running_requests_end(void **state)
     close(idle);
 }
 
+struct storm {
+    uint16_t port;
+    _Atomic(bool) is_over;
+};
+
+/* Connects and hangs up, again and again; whatever of that the server refuses is fine. */
+static void *come_and_go(void *argument)
+{
+    struct storm *storm = argument;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(storm->port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    while (!storm->is_over) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+            usleep(100);
+        close(fd);
+    }
+    return NULL;
+}
+
+/* The library's, too: taking something out of an epoll set takes its time while `is_slow`. */
+static _Atomic(bool) is_slow;
+
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    if (operation == EPOLL_CTL_DEL && is_slow)
+        usleep(300);
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
+
+/*
+ * libmicrohttpd 0.9.75 ends the process where MHD_quiesce_daemon() and a thread of its pool that a
+ * connection has just woken take the listening socket out of the same epoll set.
+ */
+static void stopping_survives_connections_that_come_and_go(void **state)
+{
+    is_slow = true;
+    for (int i = 0; i < 20; i++) {
+        struct app own;
+        app_start(&own, (struct http_server_config){.threads = 4});
+        struct storm storm = {.port = own.port};
+        pthread_t callers[2];
+        for (int k = 0; k < 2; k++)
+            callers[k] = thread_start("caller", come_and_go, &storm);
+        usleep(1000);
+        app_stop(&own, 1000);
+        storm.is_over = true;
+        for (int k = 0; k < 2; k++)
+            pthread_join(callers[k], NULL);
+    }
+    is_slow = false;
+}
+
 static void after_the_grace_nothing_new_begins(void **state)
 {
     struct app own;
@@ -403,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_says_when_to_come_back),
         cmocka_unit_test(clients_that_left_harm_nobody),
         cmocka_unit_test(stopping_lets_running_requests_end),
+        cmocka_unit_test(stopping_survives_connections_that_come_and_go),
         cmocka_unit_test(after_the_grace_nothing_new_begins),
         cmocka_unit_test(proxies_are_believed_where_they_are_trusted),
         cmocka_unit_test(a_taken_port_is_a_conflict),
