@@ -290,3 +290,35 @@ void world_back_up(struct world *world, const char *backup)
     assert_string_equal(world->panel.report_backup, backup);
     assert_non_null(strstr(world->panel.report, "\"successful\":true"));
 }
+
+int world_set_up(void **context)
+{
+    struct world *world = world_make();
+    world_start_node(world);
+    *context = world;
+    return 0;
+}
+
+int world_tear_down(void **context)
+{
+    world_free(*context);
+    return 0;
+}
+
+void write_live(struct world *world, const char *name, const char *text)
+{
+    scope_free char *path = scratch_path("%s/%s", world->live, name);
+    scratch_write(path, text);
+}
+
+void assert_live(struct world *world, const char *name, const char *text)
+{
+    scope_free char *path = scratch_path("%s/%s", world->live, name);
+    scope_free char *found = scratch_read(path);
+    assert_string_equal(found, text);
+}
+
+char *archive_path(struct world *world, const char *backup)
+{
+    return scratch_path("%s/" SERVER "/%s.tar.gz", world->backups, backup);
+}

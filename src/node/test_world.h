@@ -10,6 +10,7 @@
  * For tests: a whole node behind a real HTTP server, and at the other end of its remote API a panel that
  * answers as it is told and writes down what it heard.  SERVER and OTHER_SERVER are the node's.
  */
+#define API "/api/servers/" SERVER
 #define TOKEN_ID "abcdefghijklmnop"
 #define TOKEN "the node's secret of sixty-four characters, as a panel makes them"
 
@@ -58,5 +59,17 @@ unsigned world_call(struct world *world, const char *method, const char *path, c
 
 /* Order a backup of SERVER and wait for its success. */
 void world_back_up(struct world *world, const char *backup);
+
+/* Set-up and tear-down of a test, whose context is a world with a node. */
+int world_set_up(void **context);
+int world_tear_down(void **context);
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
+/* Files of SERVER's directory; one that is not there reads as "". */
+void write_live(struct world *world, const char *name, const char *text);
+void assert_live(struct world *world, const char *name, const char *text);
+
+/* Where SERVER's archive is; the caller frees it. */
+char *archive_path(struct world *world, const char *backup);
 
 #endif

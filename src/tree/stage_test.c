@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stage: round trips of real trees, hostile streams, merge, exchange and what fails. */
+/* The stage as a sink: round trips of real trees, hostile streams, limits. */
 #include "tree/stage.h"
 
 #include <fcntl.h>
@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,116 +15,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/scope.h"
-#include "tree/scratch_test.h"
+#include "tree/bench_test.h"
 #include "tree/walk.h"
-
-struct bench {
-    struct scratch scratch; /* "live" and "stage" are in it */
-    struct stage *stage;
-    struct sink *sink;
-    struct report report;
-    struct entry entry;
-    struct error err;
-    struct buf text;
-};
-
-static int bench_begin(void **state)
-{
-    struct bench *bench = xcalloc(1, sizeof(*bench));
-    scratch_make(&bench->scratch);
-    report_init(&bench->report);
-    entry_init(&bench->entry);
-    bench->text = (struct buf)BUF_INIT;
-    *state = bench;
-    return 0;
-}
-
-static int bench_end(void **state)
-{
-    struct bench *bench = *state;
-    stage_free(bench->stage);
-    scratch_remove(&bench->scratch);
-    report_free(&bench->report);
-    entry_free(&bench->entry);
-    buf_free(&bench->text);
-    free(bench);
-    return 0;
-}
-
-static void create_with(struct bench *bench, const struct stage_options *options)
-{
-    bench->stage = stage_create(bench->scratch.fd, "live", "stage", options, &bench->err);
-    if (bench->stage == NULL)
-        fail_msg("%s", bench->err.text);
-    bench->sink = stage_sink(bench->stage);
-    bench->sink->report = &bench->report;
-}
-
-static void create(struct bench *bench)
-{
-    create_with(bench, &(struct stage_options){0});
-}
-
-/* One entry with its content; a link's target is its content. */
-static int put(struct bench *bench, enum entry_type type, const char *path, const char *content)
-{
-    struct entry *entry = &bench->entry;
-    entry_clear(entry);
-    buf_add_str(&entry->path, path);
-    entry->type = type;
-    entry->mode = type == ENTRY_DIRECTORY ? 0755 : 0644;
-    entry->uid = geteuid();
-    entry->gid = getegid();
-    entry->mtime_s = 1000000000;
-    error_clear(&bench->err);
-    if (type == ENTRY_FILE) {
-        entry->size_bytes = entry->stored_bytes = strlen(content);
-        if (sink_entry(bench->sink, entry, &bench->err) < 0)
-            return -1;
-        return sink_write(bench->sink, content, strlen(content), &bench->err);
-    }
-    buf_add_str(&entry->link, type == ENTRY_DIRECTORY ? "" : content);
-    return sink_entry(bench->sink, entry, &bench->err);
-}
-
-#define PUT(...) assert_int_equal(put(bench, __VA_ARGS__), 0)
-
-static void finish(struct bench *bench)
-{
-    if (sink_finish(bench->sink, &bench->err) < 0)
-        fail_msg("%s", bench->err.text);
-}
-
-static void exchange(struct bench *bench)
-{
-    if (stage_exchange(bench->stage, &bench->err) < 0)
-        fail_msg("%s", bench->err.text);
-}
-
-static void discard(struct bench *bench)
-{
-    if (stage_discard(bench->stage, &bench->err) < 0)
-        fail_msg("%s", bench->err.text);
-    assert_int_equal(faccessat(bench->scratch.fd, "stage", F_OK, AT_SYMLINK_NOFOLLOW), -1);
-}
-
-static void expect_text(struct bench *bench, const char *path, const char *content)
-{
-    buf_clear(&bench->text);
-    read_text(bench->scratch.fd, path, &bench->text);
-    assert_string_equal(bench->text.data, content);
-}
-
-static bool exists(struct bench *bench, const char *path)
-{
-    return faccessat(bench->scratch.fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static void set_time(int dir_fd, const char *path, time_t s, long ns)
-{
-    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = s, .tv_nsec = ns}};
-    assert_int_equal(utimensat(dir_fd, path, times, AT_SYMLINK_NOFOLLOW), 0);
-}
 
 static void make_every_kind(int fd)
 {
@@ -437,188 +328,6 @@ static void holes_do_not_count_and_take_no_room(void **state)
     assert_string_equal(bytes, "cde");
 }
 
-static void merge_adds_and_never_replaces(void **state)
-{
-    struct bench *bench = *state;
-    int fd = bench->scratch.fd;
-    struct stat status, before;
-    make_directory(fd, "live");
-    make_directory(fd, "live/both");
-    make_directory(fd, "live/only");
-    make_directory(fd, "live/only/deep");
-    make_directory(fd, "live/dir-here");
-    make_file(fd, "live/dir-here/lost", "lost");
-    make_file(fd, "live/both/kept", "kept");
-    make_file(fd, "live/both/replaced", "old");
-    make_file(fd, "live/only/deep/f", "deep");
-    make_file(fd, "live/file-here", "lost");
-    assert_int_equal(symlinkat("target", fd, "live/link"), 0);
-    assert_int_equal(mkfifoat(fd, "live/fifo", 0600), 0);
-    assert_int_equal(fchmodat(fd, "live/only", 02711, 0), 0);
-    set_time(fd, "live/only/deep", 111, 222);
-    set_time(fd, "live/only", 333, 444);
-    assert_int_equal(fstatat(fd, "live/both/kept", &before, 0), 0);
-
-    create(bench);
-    PUT(ENTRY_DIRECTORY, "", "");
-    PUT(ENTRY_DIRECTORY, "both", "");
-    PUT(ENTRY_FILE, "both/replaced", "new");
-    PUT(ENTRY_FILE, "dir-here", "a file");
-    PUT(ENTRY_DIRECTORY, "file-here", "");
-    PUT(ENTRY_FILE, "file-here/added", "added");
-    finish(bench);
-    if (stage_merge_live(bench->stage, NULL, &bench->err) < 0)
-        fail_msg("%s", bench->err.text);
-    expect_text(bench, "live/both/replaced", "old"); /* nothing happened yet */
-    exchange(bench);
-
-    expect_text(bench, "live/both/kept", "kept");
-    expect_text(bench, "live/both/replaced", "new");
-    expect_text(bench, "live/only/deep/f", "deep");
-    expect_text(bench, "live/dir-here", "a file");
-    expect_text(bench, "live/file-here/added", "added");
-    assert_true(exists(bench, "live/link") && exists(bench, "live/fifo"));
-    assert_int_equal(fstatat(fd, "live/both/kept", &status, 0), 0);
-    assert_true(status.st_ino == before.st_ino); /* linked, not copied */
-    assert_int_equal(fstatat(fd, "live/only", &status, 0), 0);
-    assert_int_equal(status.st_mode & 07777, 02711);
-    assert_int_equal(status.st_mtim.tv_sec, 333);
-    assert_int_equal(fstatat(fd, "live/only/deep", &status, 0), 0);
-    assert_int_equal(status.st_mtim.tv_nsec, 222);
-    assert_int_equal(fstatat(fd, "live/both", &status, 0), 0);
-    assert_int_equal(status.st_mtim.tv_sec,
-                     1000000000); /* the archive's, although something came in */
-    assert_int_equal(fstatat(fd, "live", &status, 0), 0);
-    assert_int_equal(status.st_mtim.tv_sec, 1000000000);
-    discard(bench);
-    expect_text(bench, "live/both/kept", "kept");
-}
-
-static void a_cancelled_merge_can_be_discarded(void **state)
-{
-    struct bench *bench = *state;
-    struct cancel cancel = {0};
-    make_directory(bench->scratch.fd, "live");
-    make_file(bench->scratch.fd, "live/f", "old");
-    create(bench);
-    finish(bench);
-    cancel_set(&cancel);
-    assert_int_equal(stage_merge_live(bench->stage, &cancel, &bench->err), -1);
-    assert_int_equal(bench->err.code, ERROR_CANCELLED);
-    error_clear(&bench->err);
-    discard(bench);
-    expect_text(bench, "live/f", "old");
-}
-
-static void the_exchange_is_the_whole_tree(void **state)
-{
-    struct bench *bench = *state;
-    struct stat status;
-    uint64_t device, inode;
-    make_directory(bench->scratch.fd, "live");
-    make_file(bench->scratch.fd, "live/old", "old");
-    create(bench);
-    PUT(ENTRY_FILE, "new", "new");
-    finish(bench);
-    stage_identity(bench->stage, &device, &inode);
-    assert_int_equal(fstatat(bench->scratch.fd, "live", &status, 0), 0);
-    assert_true(status.st_ino != inode);
-    exchange(bench);
-    assert_int_equal(fstatat(bench->scratch.fd, "live", &status, 0), 0);
-    assert_true(status.st_ino == inode && status.st_dev == device);
-    expect_text(bench, "live/new", "new");
-    expect_text(bench, "stage/old", "old");
-    discard(bench);
-    expect_text(bench, "live/new", "new");
-}
-
-static void a_discarded_stage_leaves_the_live_tree(void **state)
-{
-    struct bench *bench = *state;
-    make_directory(bench->scratch.fd, "live");
-    make_file(bench->scratch.fd, "live/old", "old");
-    scope_fd int live_fd = open_directory(bench->scratch.fd, "live");
-    manifest(live_fd, &bench->text);
-    create(bench);
-    PUT(ENTRY_FILE, "half", "done");
-    discard(bench);
-    struct buf after = BUF_INIT;
-    manifest(live_fd, &after);
-    assert_string_equal(bench->text.data, after.data);
-    buf_free(&after);
-}
-
-static void a_stage_that_was_taken_away_is_not_exchanged(void **state)
-{
-    struct bench *bench = *state;
-    int fd = bench->scratch.fd;
-    make_directory(fd, "live");
-    make_file(fd, "live/old", "old");
-    create(bench);
-    finish(bench);
-    assert_int_equal(renameat(fd, "stage", fd, "elsewhere"), 0);
-    make_directory(fd, "stage");
-    make_file(fd, "stage/foreign", "foreign");
-    assert_int_equal(stage_exchange(bench->stage, &bench->err), -1);
-    assert_int_equal(bench->err.code, ERROR_CONFLICT);
-    expect_text(bench, "live/old", "old");
-    error_clear(&bench->err);
-    assert_int_equal(stage_discard(bench->stage, &bench->err), -1);
-    assert_int_equal(bench->err.code, ERROR_CONFLICT);
-    expect_text(bench, "stage/foreign", "foreign");
-}
-
-static void a_live_link_is_not_exchanged(void **state)
-{
-    struct bench *bench = *state;
-    struct stage_options options = {0};
-    assert_int_equal(symlinkat("/etc", bench->scratch.fd, "live"), 0);
-    assert_null(stage_create(bench->scratch.fd, "live", "stage", &options, &bench->err));
-    assert_int_equal(bench->err.code, ERROR_CONFLICT);
-    assert_false(exists(bench, "stage"));
-}
-
-static void a_stage_that_exists_is_a_conflict(void **state)
-{
-    struct bench *bench = *state;
-    struct stage_options options = {0};
-    make_directory(bench->scratch.fd, "stage");
-    make_file(bench->scratch.fd, "stage/x", "x");
-    assert_null(stage_create(bench->scratch.fd, "live", "stage", &options, &bench->err));
-    assert_int_equal(bench->err.code, ERROR_CONFLICT);
-    expect_text(bench, "stage/x", "x");
-}
-
-/* The live directory, or one in it, is a mount: the old tree stays where it is. */
-static void mounts_are_not_moved(void **state)
-{
-    struct bench *bench = *state;
-    static const char *const points[] = {"live", "live/a mount"};
-    make_directory(bench->scratch.fd, "live");
-    make_directory(bench->scratch.fd, "live/a mount");
-    create(bench);
-    finish(bench);
-    for (size_t i = 0; i < 2; i++) {
-        scope_free char *path = xasprintf("%s/%s", bench->scratch.path, points[i]);
-        if (mount("none", path, "tmpfs", 0, NULL) < 0)
-            return without("the right to mount");
-        int result = stage_exchange(bench->stage, &bench->err);
-        int merged = result < 0 ? -1 : 0;
-        enum error_code code = bench->err.code;
-        error_clear(&bench->err);
-        if (i == 1)
-            merged = stage_merge_live(bench->stage, NULL, &bench->err);
-        error_clear(&bench->err);
-        assert_int_equal(umount(path), 0);
-        assert_int_equal(result, -1);
-        assert_int_equal(merged, -1);
-        assert_int_equal(code, ERROR_CONFLICT);
-    }
-    exchange(bench);
-}
-
-#define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_begin, bench_end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,14 +344,6 @@ int main(void)
         BENCH_TEST(the_limit_holds_before_anything_is_written),
         BENCH_TEST(the_reserve_is_left_to_the_neighbours),
         BENCH_TEST(holes_do_not_count_and_take_no_room),
-        BENCH_TEST(merge_adds_and_never_replaces),
-        BENCH_TEST(a_cancelled_merge_can_be_discarded),
-        BENCH_TEST(the_exchange_is_the_whole_tree),
-        BENCH_TEST(a_discarded_stage_leaves_the_live_tree),
-        BENCH_TEST(a_stage_that_was_taken_away_is_not_exchanged),
-        BENCH_TEST(a_live_link_is_not_exchanged),
-        BENCH_TEST(a_stage_that_exists_is_a_conflict),
-        BENCH_TEST(mounts_are_not_moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
