@@ -33,8 +33,27 @@ static int cancelled(const struct copier *copier, struct error *err)
     return error_set(err, ERROR_CANCELLED, "cancelled");
 }
 
+/* Whether nobody selected the entry.  Tells the source what that means for later entries. */
+static bool is_not_selected(struct copier *copier, const struct entry *entry)
+{
+    struct selection *selection = copier->options->selection;
+    struct slice path = buf_slice(&entry->path);
+    enum selection_verdict verdict =
+        selection == NULL ? SELECTION_WANTED : selection_look(selection, path);
+    if (verdict == SELECTION_WANTED && selection != NULL)
+        selection_meet(selection, path);
+    if (verdict == SELECTION_WANTED ||
+        (verdict == SELECTION_PARENT && entry->type == ENTRY_DIRECTORY))
+        return false;
+    if (entry->type == ENTRY_DIRECTORY)
+        source_skip_directory(copier->source);
+    else if (entry->type == ENTRY_FILE)
+        source_decline(copier->source);
+    return true;
+}
+
 /* Whether rules leave the entry out.  Tells the source what that means for later entries. */
-static bool is_left_out(struct copier *copier, const struct entry *entry)
+static bool is_ignored(struct copier *copier, const struct entry *entry)
 {
     const struct ignore *ignore = copier->options->ignore;
     struct slice path = buf_slice(&entry->path);
@@ -58,18 +77,22 @@ static bool is_left_out(struct copier *copier, const struct entry *entry)
 }
 
 /*
- * A link to a file that rules left out, from a source that cannot give the
+ * A link to a file that was left out, from a source that cannot give the
  * content once more.  (Where it can, no link names such a file.)
  */
 static bool is_orphan(struct copier *copier, const struct entry *entry)
 {
     const struct ignore *ignore = copier->options->ignore;
-    if (entry->type != ENTRY_HARDLINK || ignore == NULL ||
-        !ignore_matches(ignore, buf_slice(&entry->link), false))
+    const struct selection *selection = copier->options->selection;
+    struct slice link = buf_slice(&entry->link);
+    if (entry->type != ENTRY_HARDLINK)
+        return false;
+    bool is_unwanted = selection != NULL && selection_look(selection, link) != SELECTION_WANTED;
+    if (!is_unwanted && (ignore == NULL || !ignore_matches(ignore, link, false)))
         return false;
     report_add(copier->report, REPORT_REFUSED, buf_slice(&entry->path),
-               "a hard link to '%.*s', which the ignore rules leave out", SHOWN_BYTES,
-               entry->link.data);
+               "a hard link to '%.*s', which %s", SHOWN_BYTES, entry->link.data,
+               is_unwanted ? "is not selected" : "the ignore rules leave out");
     return true;
 }
 
@@ -131,7 +154,7 @@ static int copy_content(struct copier *copier, struct error *err)
 
 static int copy_one(struct copier *copier, const struct entry *entry, struct error *err)
 {
-    if (is_left_out(copier, entry) || is_orphan(copier, entry))
+    if (is_not_selected(copier, entry) || is_ignored(copier, entry) || is_orphan(copier, entry))
         return 0;
     if (check_limits(copier, entry, err) < 0)
         return -1;
@@ -154,7 +177,8 @@ static int copy_all(struct copier *copier, struct error *err)
             more = -1;
     } while (more > 0);
     entry_free(&entry);
-    if (more < 0)
+    const struct selection *selection = copier->options->selection;
+    if (more < 0 || (selection != NULL && selection_check_met(selection, err) < 0))
         return -1;
     return sink_finish(copier->sink, err);
 }

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "snapshot/ignore.h"
 #include "snapshot/report.h"
+#include "snapshot/selection.h"
 #include "snapshot/sink.h"
 #include "snapshot/source.h"
 
@@ -20,6 +21,9 @@
  * stays in the stream, for what may follow in it.  Of a file with several names, where the first
  * ones are ignored, the content goes with the first name that is not; a source that cannot do
  * that (source.h, decline) has such names listed as REPORT_REFUSED.
+ *
+ * A selection lets pass what it wants, and the directories on the way there, so that they can be made.
+ * The rest is neither counted nor named; a link to a file that is not wanted is as one to an ignored file.
  */
 
 /* Read by other threads while the copy runs. */
@@ -31,6 +35,7 @@ struct progress {
 
 struct copy_options {
     const struct ignore *ignore; /* NULL: nothing is ignored */
+    struct selection *selection; /* NULL: everything; what of it the stream has is noted in it */
     const struct cancel *cancel; /* NULL: cannot be cancelled */
     struct progress *progress;   /* NULL: nobody watches */
     uint64_t
@@ -44,7 +49,8 @@ struct copy_options {
  * the report filled in.  On -1 the sink is unfinished: free it.  Memory is bounded whatever
  * the stream's size.  Neither end is freed here.  `report` is initialised by the caller (may be
  * NULL) and is, while the copy runs, also that of both ends.
- * CANCELLED, LIMIT, and whatever the two ends say.
+ * CANCELLED, LIMIT, NOT_FOUND (the stream lacks something that is selected), and whatever the two
+ * ends say.
  */
 int copy_entries(struct source *source, struct sink *sink, const struct copy_options *options,
                  struct report *report, struct error *err);

@@ -245,6 +245,65 @@ static void a_link_to_an_ignored_file_is_named(void **state)
     bench_free(&bench);
 }
 
+static int select_and_copy(struct bench *bench, const char *first, const char *second)
+{
+    scope_selection struct selection *selection = selection_new();
+    assert_int_equal(selection_add(selection, slice_str(first), &bench->err), 0);
+    assert_int_equal(selection_add(selection, slice_str(second), &bench->err), 0);
+    return bench_copy(bench, &(struct copy_options){.selection = selection});
+}
+
+static void only_what_is_selected_is_copied(void **state)
+{
+    struct bench bench = bench_of(&script_ops);
+    assert_int_equal(select_and_copy(&bench, "logs/x", "zz"), 0);
+    assert_string_equal(bench.protocol.text.data, "||logs|logs/x:log|zz->/etc|end");
+    assert_int_equal(bench.script.declined, 1); /* "a" */
+    assert_int_equal(bench.report.ignored, 0);
+    assert_int_equal(bench.report.omissions, 0);
+    bench_free(&bench);
+}
+
+static void directories_that_nobody_selected_are_skipped(void **state)
+{
+    struct bench bench = bench_of(&script_ops);
+    assert_int_equal(select_and_copy(&bench, "a", "zz"), 0);
+    assert_string_equal(bench.protocol.text.data, "||a:123:45|zz->/etc|end");
+    assert_int_equal(bench.script.skipped, 1);
+    bench_free(&bench);
+}
+
+/* What is on the way must be a directory: a link there leads elsewhere, and is not what was meant. */
+static void only_directories_are_on_the_way(void **state)
+{
+    struct bench bench = bench_of(&script_ops);
+    assert_int_equal(select_and_copy(&bench, "a", "zz/passwd"), -1);
+    assert_null(strstr(bench.protocol.text.data, "zz"));
+    bench_free(&bench);
+}
+
+static void what_is_selected_and_not_there_fails_the_copy(void **state)
+{
+    struct bench bench = bench_of(&script_ops);
+    assert_int_equal(select_and_copy(&bench, "a", "logs/y"), -1);
+    assert_int_equal(bench.err.code, ERROR_NOT_FOUND);
+    assert_string_equal(bench.err.text, "'logs/y' is not in the backup");
+    assert_null(strstr(bench.protocol.text.data, "|end"));
+    bench_free(&bench);
+}
+
+static void a_link_to_what_is_not_selected_is_named(void **state)
+{
+    struct bench bench = bench_of(&plain_ops);
+    assert_int_equal(select_and_copy(&bench, "a", "z"), 0);
+    assert_string_equal(bench.protocol.text.data, "||a:123:45|end");
+    assert_int_equal(bench.report.item_count, 1);
+    assert_int_equal(bench.report.items[0].kind, REPORT_REFUSED);
+    assert_string_equal(bench.report.items[0].detail,
+                        "a hard link to 'logs/x', which is not selected");
+    bench_free(&bench);
+}
+
 static void limits_end_a_copy_before_the_work(void **state)
 {
     struct bench bench = bench_of(&script_ops);
@@ -333,6 +392,11 @@ int main(void)
         cmocka_unit_test(a_directory_stays_where_something_may_come_back),
         cmocka_unit_test(contents_go_but_the_directory_stays),
         cmocka_unit_test(a_link_to_an_ignored_file_is_named),
+        cmocka_unit_test(only_what_is_selected_is_copied),
+        cmocka_unit_test(directories_that_nobody_selected_are_skipped),
+        cmocka_unit_test(only_directories_are_on_the_way),
+        cmocka_unit_test(what_is_selected_and_not_there_fails_the_copy),
+        cmocka_unit_test(a_link_to_what_is_not_selected_is_named),
         cmocka_unit_test(limits_end_a_copy_before_the_work),
         cmocka_unit_test(errors_of_both_ends_name_the_entry),
         cmocka_unit_test(a_cancelled_copy_does_not_finish),
