@@ -161,7 +161,8 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
 /* The instant, with its identity journalled before it. */
 static int exchange(struct node *node, struct job *job, struct stage *stage, struct error *err)
 {
-    if (!job->truncates && stage_merge_live(stage, &job->cancel, err) < 0)
+    struct merge_options merge = {.cancel = &job->cancel};
+    if (!job->truncates && stage_merge_live(stage, &merge, err) < 0)
         return -1;
     if (cancel_is_set(&job->cancel))
         return error_set(err, ERROR_CANCELLED, "the restore was cancelled");

@@ -3,6 +3,7 @@
 #define TREE_STAGE_H
 
 #include "base/thread.h"
+#include "snapshot/selection.h"
 #include "snapshot/sink.h"
 
 /*
@@ -13,7 +14,7 @@
  *
  *     stage = stage_create(…)
  *     copy_entries(source, stage_sink(stage), …)     // ends with everything on disk
- *     stage_merge_live(stage, …)                     // only for truncate: false
+ *     stage_merge_live(stage, …)                     // where something live shall stay
  *     stage_exchange(stage, err)                     // the instant
  *     stage_discard(stage)                           // removes whichever tree is the loser
  *
@@ -57,15 +58,25 @@ struct stage *stage_create(int parent_fd, const char *live_name, const char *sta
  */
 struct sink *stage_sink(struct stage *stage);
 
+/* What of the live directory stays. */
+struct merge_options {
+    const struct selection *staged; /* what the stage was filled with; NULL: everything */
+    const struct selection
+        *except;                 /* what it wants stays only where it is staged; NULL: all stays */
+    const struct cancel *cancel; /* NULL: cannot be cancelled */
+};
+
 /*
  * Add to the stage what the live directory has and the stage does not, so that
- * the exchange replaces and adds but removes nothing.  Files are hard-linked (so limit_bytes does
- * not count them), where that fails copied.  Where both have a path of different types, the stage wins.
+ * the exchange replaces and adds but removes nothing, save what `except` says.  Files are hard-linked
+ * (so limit_bytes does not count them), where that fails copied.  Where both have a path of different
+ * types, the stage wins.  Directories on the way to what is `staged` keep the live mode, owner and time.
  * After sink_finish(); durable again when this returns 0.  Nobody should write to the live
  * directory meanwhile: what is made there behind our back is not in the stage.
- * DENIED: a live directory that we may not read.  CANCELLED.
+ * DENIED: a live directory that we may not read.  CONFLICT: on the way to what is staged, there is
+ * something live that is no directory, and would be lost.  CANCELLED.
  */
-int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct error *err);
+int stage_merge_live(struct stage *stage, const struct merge_options *options, struct error *err);
 
 /* The staged directory's device and inode: equal to the live name's exactly when the exchange has happened. */
 void stage_identity(const struct stage *stage, uint64_t *device, uint64_t *inode);

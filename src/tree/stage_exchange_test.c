@@ -113,7 +113,7 @@ static void mounts_are_not_moved(void **state)
         enum error_code code = bench->err.code;
         error_clear(&bench->err);
         if (i == 1)
-            merged = stage_merge_live(bench->stage, NULL, &bench->err);
+            merged = stage_merge_live(bench->stage, &(struct merge_options){0}, &bench->err);
         error_clear(&bench->err);
         assert_int_equal(umount(path), 0);
         assert_int_equal(result, -1);

@@ -26,7 +26,7 @@ enum {
 
 struct merge {
     struct stage *stage;
-    const struct cancel *cancel;
+    const struct merge_options *options;
     int live_root_fd;
     int live_fd;   /* the directory that is visited … */
     int staged_fd; /* … and its counterpart */
@@ -38,6 +38,20 @@ static void close_directory(DIR **dir)
 {
     if (*dir != NULL)
         closedir(*dir);
+}
+
+/* Whether the current path leads to what is staged, and is itself not meant. */
+static bool is_on_the_way(const struct merge *merge)
+{
+    const struct selection *staged = merge->options->staged;
+    return staged != NULL && selection_look(staged, buf_slice(&merge->path)) == SELECTION_PARENT;
+}
+
+/* Whether what is live under the current path may go. */
+static bool is_excepted(const struct merge *merge)
+{
+    const struct selection *except = merge->options->except;
+    return except != NULL && selection_look(except, buf_slice(&merge->path)) == SELECTION_WANTED;
 }
 
 /* The current directory is merged later, and ends with these attributes. */
@@ -53,7 +67,7 @@ static int copy_range(struct merge *merge, int from_fd, int to_fd, off_t from, o
                       struct error *err)
 {
     char bytes[COPY_BYTES];
-    while (from < to && !cancel_is_set(merge->cancel)) {
+    while (from < to && !cancel_is_set(merge->options->cancel)) {
         size_t length = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
         ssize_t got = file_pread_full(from_fd, bytes, length, (uint64_t)from, err);
         if (got < 0)
@@ -171,7 +185,19 @@ static int merge_directory_name(struct merge *merge, const char *name, struct er
     if ((staged.st_mode & OWNER_BITS) != OWNER_BITS &&
         beneath_chmod(merge->staged_fd, name, (staged.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening '%.200s' for more", merge->path.data);
-    return enqueue(merge, &staged, err);
+    return enqueue(merge, is_on_the_way(merge) ? &live : &staged, err);
+}
+
+/* A live object that is no directory, where the stage may have one to reach something in it. */
+static int check_way(struct merge *merge, const char *name, struct error *err)
+{
+    struct stat staged;
+    if (!is_on_the_way(merge) ||
+        fstatat(merge->staged_fd, name, &staged, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISDIR(staged.st_mode))
+        return 0;
+    return error_set(err, ERROR_CONFLICT, "'%.200s' is no directory there, and would be lost",
+                     merge->path.data);
 }
 
 static int merge_name(struct merge *merge, const struct dirent *item, struct error *err)
@@ -181,16 +207,21 @@ static int merge_name(struct merge *merge, const struct dirent *item, struct err
     if (merge->directory_length > 0)
         buf_add_char(&merge->path, '/');
     buf_add_str(&merge->path, name);
+    if (is_excepted(merge))
+        return 0;
     if (item->d_type == DT_DIR)
         return merge_directory_name(merge, name, err);
 
     /* One call a file: it is linked, or there already, or must be looked at. */
-    if (linkat(merge->live_fd, name, merge->staged_fd, name, 0) == 0 || errno == EEXIST ||
-        errno == ENOENT)
+    if (linkat(merge->live_fd, name, merge->staged_fd, name, 0) == 0 || errno == ENOENT)
         return 0;
+    int failure = errno;
     struct stat status;
-    if (fstatat(merge->live_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+    if ((failure != EEXIST || item->d_type == DT_UNKNOWN) &&
+        fstatat(merge->live_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
         return merge_directory_name(merge, name, err);
+    if (failure == EEXIST)
+        return check_way(merge, name, err);
     return copy_object(merge, name, err);
 }
 
@@ -201,7 +232,7 @@ static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
         const struct dirent *item = readdir(dir);
         if (item == NULL)
             return errno == 0 ? 0 : error_set_os(err, errno, "listing the live directory");
-        if (cancel_is_set(merge->cancel))
+        if (cancel_is_set(merge->options->cancel))
             return error_set(err, ERROR_CANCELLED, "cancelled");
         bool is_dots =
             item->d_name[0] == '.' &&
@@ -237,13 +268,13 @@ static int merge_all(struct merge *merge, struct error *err)
 {
     struct ledger *ledger = &merge->stage->ledger;
     struct attributes unused;
-    struct stat root;
+    struct stat root, live;
     uint64_t at = LEDGER_START;
     int more;
-    if (fstat(merge->stage->root_fd, &root) < 0 ||
+    if (fstat(merge->stage->root_fd, &root) < 0 || fstat(merge->live_root_fd, &live) < 0 ||
         fchmod(merge->stage->root_fd, (root.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening the stage for more");
-    if (enqueue(merge, &root, err) < 0)
+    if (enqueue(merge, is_on_the_way(merge) ? &live : &root, err) < 0)
         return -1;
     while ((more = ledger_read(ledger, &at, &merge->path, &unused, err)) > 0)
         if (merge_directory(merge, err) < 0)
@@ -251,7 +282,7 @@ static int merge_all(struct merge *merge, struct error *err)
     return more;
 }
 
-int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct error *err)
+int stage_merge_live(struct stage *stage, const struct merge_options *options, struct error *err)
 {
     assert(stage->sink.is_finished && !stage->is_exchanged);
     scope_fd int live_root_fd =
@@ -267,12 +298,12 @@ int stage_merge_live(struct stage *stage, const struct cancel *cancel, struct er
     stage->options.flags |= STAGE_KEEP_SET_ID;
     stage->owners_refused = false;
     struct merge merge = {
-        .stage = stage, .cancel = cancel, .live_root_fd = live_root_fd, .path = BUF_INIT};
+        .stage = stage, .options = options, .live_root_fd = live_root_fd, .path = BUF_INIT};
     int result = merge_all(&merge, err);
     buf_free(&merge.path);
     if (result < 0)
         return error_wrap(err, "keeping what '%s' has besides", stage->live_name);
-    if (cancel_is_set(cancel))
+    if (cancel_is_set(options->cancel))
         return error_set(err, ERROR_CANCELLED, "cancelled");
     if (ledger_apply(stage, err) < 0)
         return -1;
