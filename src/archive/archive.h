@@ -15,10 +15,12 @@
  * member of its own, so that several threads compress at once and a reader may
  * start at any member.
  *
- *     +----------+----------+-   -+----------+
- *     | member 0 | member 1 | …   | member n |
- *     +----------+----------+-   -+----------+
+ *     +----------+----------+-   -+----------+-------+
+ *     | member 0 | member 1 | …   | member n | index |
+ *     +----------+----------+-   -+----------+-------+
  *      1 MiB of tar each            the rest, with the two zero blocks at the end
+ *
+ * The index (index.h) is in members without content.
  *
  * Sparse files use GNU's pax format 1.0; times have nanoseconds, names may be any bytes.
  */

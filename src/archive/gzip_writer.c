@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "archive/index_write.h"
 #include "archive/member.h"
 #include "archive/out_file.h"
 #include "base/mem.h"
@@ -55,6 +56,7 @@ struct gzip_writer {
     pthread_t file_thread;
     bool is_running;
     struct out_file *file;
+    struct index_writer *index; /* NULL: none is written */
 
     /* The caller's own. */
     struct block *current; /* NULL: get one first */
@@ -135,6 +137,8 @@ static void *run_file(void *argument)
     struct block *block;
     while ((block = next_packed(writer)) != NULL) {
         int result = out_file_add(writer->file, block->member, block->member_length, &err);
+        if (result == 0 && writer->index != NULL)
+            result = index_writer_member(writer->index, writer->file, block->member_length, &err);
         pthread_mutex_lock(&writer->mutex);
         if (result < 0) {
             writer->error = err;
@@ -290,6 +294,11 @@ void gzip_writer_mark_content(struct gzip_writer *writer)
     writer->page_offset = writer->tar_bytes % PAGE_BYTES;
 }
 
+void gzip_writer_set_index(struct gzip_writer *writer, struct index_writer *index)
+{
+    writer->index = index;
+}
+
 uint64_t gzip_writer_position(const struct gzip_writer *writer)
 {
     return writer->tar_bytes;
@@ -308,6 +317,9 @@ int gzip_writer_finish(struct gzip_writer *writer, struct archive_result *result
     if (writer->is_stopped)
         return stopped(writer, err);
     struct archive_result done = {.tar_bytes = writer->tar_bytes};
+    if (writer->index != NULL &&
+        index_writer_finish(writer->index, writer->file, writer->tar_bytes, err) < 0)
+        return -1;
     if (out_file_finish(writer->file, &done.digest, &done.file_bytes, err) < 0)
         return -1;
     *result = done;

@@ -25,6 +25,10 @@ int gzip_writer_add_zeros(struct gzip_writer *writer, size_t length, struct erro
 /* A hint: the content of a large file starts at the current position. */
 void gzip_writer_mark_content(struct gzip_writer *writer);
 
+/* `index` (borrowed, set before anything is added) hears of the members, and goes into the file. */
+struct index_writer;
+void gzip_writer_set_index(struct gzip_writer *writer, struct index_writer *index);
+
 /* Bytes added so far. */
 uint64_t gzip_writer_position(const struct gzip_writer *writer);
 

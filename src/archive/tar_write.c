@@ -19,6 +19,7 @@
 
 #include "archive/archive.h"
 #include "archive/gzip_writer.h"
+#include "archive/index_write.h"
 #include "archive/pax.h"
 #include "archive/tar_block.h"
 #include "base/mem.h"
@@ -34,6 +35,7 @@ enum {
 struct archive_writer {
     struct sink sink;
     struct gzip_writer *gzip;
+    struct index_writer *index;
     struct archive_result result;
     struct buf name; /* of the entry, as it stands in the tar */
     struct buf records;
@@ -362,6 +364,7 @@ static int write_entry(struct sink *sink, const struct entry *entry, struct erro
     };
     uint8_t block[TAR_BLOCK_BYTES];
     format_header(&header, block, &writer->records);
+    index_writer_entry(writer->index, entry, gzip_writer_position(writer->gzip));
     if (write_records(writer, buf_slice(&entry->path), err) < 0 ||
         gzip_writer_add(writer->gzip, block, sizeof(block), err) < 0 ||
         gzip_writer_add(writer->gzip, writer->map.data, writer->map.length, err) < 0)
@@ -408,6 +411,7 @@ static void free_writer(struct sink *sink)
 {
     struct archive_writer *writer = writer_of(sink);
     gzip_writer_free(writer->gzip);
+    index_writer_free(writer->index);
     buf_free(&writer->name);
     buf_free(&writer->records);
     buf_free(&writer->map);
@@ -438,7 +442,9 @@ struct sink *archive_writer_open(int fd, const struct archive_options *options, 
     writer->name = (struct buf)BUF_INIT;
     writer->records = (struct buf)BUF_INIT;
     writer->map = (struct buf)BUF_INIT;
+    writer->index = index_writer_create();
     writer->gzip = gzip_writer_create(fd, options);
+    gzip_writer_set_index(writer->gzip, writer->index);
     return &writer->sink;
 }
 
