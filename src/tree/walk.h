@@ -19,14 +19,15 @@
  * ENTRY_FILE.  Beyond WALK_LINKS_MAX_BYTES of such names, each is a file of its own.
  *
  * The fence: size, mtime and ctime are compared before and after a file is read; a file whose ctime
- * is so young that a later change could have the same is waited for, one tick of the clock.
+ * is so young that a later change could have the same is waited for, one tick of the clock, and so is a
+ * write under way.  What is changed through a mapping stamps a file only now and then: that no fence can see.
  * A file up to WALK_SMALL_BYTES is read into memory and, where it changed, read again, a few times;
  * what still changes, or is larger, is stored as a consistent prefix: at most the size that was
  * announced, zeros after the point where it shrank; and is named in the report.
  *
  * Vanished and unreadable objects are named in the report and left out; of a directory that cannot be
  * read, the directory itself stays.  Only what is no fault of the tree (no descriptors, no memory) is an
- * error.  Memory and descriptors are bounded by the limits below, whatever the tree.
+ * error, and a root that cannot be listed.  Memory and descriptors are bounded by the limits below, whatever the tree.
  */
 enum {
     WALK_SMALL_BYTES = 1 << 20,

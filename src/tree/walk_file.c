@@ -25,6 +25,7 @@ enum {
     ATTEMPTS_MAX = 4,
     TICK_NS = 11 * 1000 * 1000, /* the coarsest clock that stamps files: 10 ms */
     SECOND_NS = 1000 * 1000 * 1000,
+    WRITE_MAX_S = 3600,   /* no single write takes longer */
     DROP_BYTES = 8 << 20, /* pages are given back in such pieces */
     SECTOR_BYTES = 512,   /* the unit of st_blocks */
     PAGE_BYTES = 4096,
@@ -40,11 +41,10 @@ static bool is_same_state(const struct stat *a, const struct stat *b)
 }
 
 /*
- * A change within the tick of the last one leaves the same ctime, and one that
- * is still being written has stamped the file before; the fence would see neither.  Wait until the tick
+ * A change within the tick of the last one leaves the same ctime; the fence would not see it.  Wait until the tick
  * has passed.  1: it has, nobody wrote meanwhile; 0: the file is being written to; -1: errno.
  */
-static int settle(int fd, struct stat *status)
+static int wait_for_tick(int fd, struct stat *status)
 {
     for (int looks = 0;; looks++) {
         struct timespec now;
@@ -61,6 +61,20 @@ static int settle(int fd, struct stat *status)
         if (fstat(fd, status) < 0)
             return -1;
     }
+}
+
+/*
+ * A write stamps the file when it begins and may take seconds, where the disk or the scheduler holds it up; what is
+ * read meanwhile is a mix that no later look at the times can tell.  File systems hold the inode's lock while they
+ * write, and while they look for holes: such a look, between the times and the content, waits for the write under
+ * way, and the next one has other times.  (XFS does not need it: there a read waits for the write.)  As wait_for_tick().
+ */
+static int settle(int fd, struct stat *status)
+{
+    int settled = wait_for_tick(fd, status);
+    if (settled > 0 && time(NULL) - status->st_ctim.tv_sec < WRITE_MAX_S)
+        lseek(fd, status->st_size, SEEK_HOLE);
+    return settled;
 }
 
 static bool may_have_holes(const struct walk *walk, const struct stat *status)
