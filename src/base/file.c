@@ -139,6 +139,8 @@ static int commit(struct file_draft *draft, unsigned rename_flags, struct error 
         return -1;
     }
     result = file_sync(draft->dir_fd, draft->name, err);
+    if (result < 0 && (rename_flags & RENAME_NOREPLACE) != 0)
+        unlinkat(draft->dir_fd, draft->name, 0);
     draft_free(draft);
     return result;
 }

@@ -33,10 +33,13 @@ struct file_draft;
 struct file_draft *file_draft_create(int dir_fd, const char *name, mode_t mode, struct error *err);
 int file_draft_fd(const struct file_draft *draft);
 
-/* Replaces a file of that name.  Durable when this returns 0; on -1 nothing changed. */
+/*
+ * Replaces a file of that name.  Durable when this returns 0; on -1 nothing changed, but where the last
+ * step failed, the fsync of the directory: then the new file has its name, and may lose it in a power cut.
+ */
 int file_draft_commit(struct file_draft *draft, struct error *err);
 
-/* As commit, but CONFLICT where a file of that name exists. */
+/* As commit, but CONFLICT where a file of that name exists; on -1 no new one is there. */
 int file_draft_commit_new(struct file_draft *draft, struct error *err);
 void file_draft_discard(struct file_draft *draft);
 

@@ -160,6 +160,8 @@ int backup_run(struct node *node, struct job *job, struct journal_archive *archi
         file_draft_discard(draft);
     } else {
         status = file_draft_commit(draft, err);
+        if (status < 0) /* it may have its name already, and nobody will ask for it */
+            unlinkat(directory_fd, name, 0);
         describe(archive, job, &result);
         struct json_writer w = json_writer_to(capture);
         report_write_json(&report, &w, OMISSIONS_KEPT);

@@ -49,14 +49,16 @@ static size_t depth_of(struct slice path)
 static int put(const struct ledger *ledger, const void *bytes, size_t length, uint64_t at,
                struct error *err)
 {
-    ssize_t done;
-    do {
-        done = pwrite(ledger->fd, bytes, length, (off_t)at);
-    } while (done < 0 && errno == EINTR);
-    if (done < 0)
-        return error_set_os(err, errno, "noting a directory");
-    if ((size_t)done != length)
-        return error_set(err, ERROR_NO_SPACE, "noting a directory: only %zd bytes written", done);
+    for (const char *cursor = bytes; length > 0;) {
+        ssize_t done = pwrite(ledger->fd, cursor, length, (off_t)at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return error_set_os(err, done < 0 ? errno : ENOSPC, "noting a directory");
+        cursor += done;
+        at += (uint64_t)done;
+        length -= (size_t)done;
+    }
     return 0;
 }
 

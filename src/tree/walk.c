@@ -259,6 +259,11 @@ static enum visit advance(struct walk *walk, struct entry *entry, struct error *
         int reason = errno;
         buf_truncate(&walk->path, frame->path_length);
         pop(walk);
+        /* Without its names a root is an empty archive, and nobody would look why. */
+        if (walk->depth == 0) {
+            error_set_os(err, reason, "listing the root directory");
+            return VISIT_ERROR;
+        }
         return walk_failed(walk, reason, err);
     }
     return VISIT_NOTHING;
