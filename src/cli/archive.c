@@ -261,6 +261,13 @@ int archive_verify(const struct invocation *invocation, struct error *err)
         "checksum", 0, "DIGEST", "what the archive's digest must be, such as 'sha256:…'"         \
     }
 
+/* clang-format off */
+#define OPTIONS_IGNORE                                                                             \
+    {"ignore", 'i', "PATTERN", "leave these files out; repeatable", true},                         \
+    {"ignore-file", 0, "FILE", "with patterns, one a line"},                                       \
+    {"ignore-mode", 0, "MODE", "what patterns mean: wings (the default) or git (gitignore)"}
+/* clang-format on */
+
 static const struct command list = {
     .name = "list",
     .arguments = "FILE",
@@ -307,15 +314,32 @@ static const struct command create = {
     .summary = "make an archive of a directory",
     .details = "Exits with 3 where something was left out (unreadable, a socket, …), and names it.",
     .options =
-        (const struct option[]){
-            {"ignore", 'i', "PATTERN", "leave these files out; repeatable", true},
-            {"ignore-file", 0, "FILE", "with patterns, one a line"},
-            {"compression", 0, "HOW", "fast (the default), best or store"},
-            OPTION_END},
+        (const struct option[]){OPTIONS_IGNORE,
+                                {"compression", 0, "HOW", "fast (the default), best or store"},
+                                OPTION_END},
     .run = archive_create,
 };
 
-static const struct command *const verbs[] = {&list, &extract, &verify, &create, NULL};
+static const struct command preview = {
+    .name = "preview",
+    .arguments = "DIR",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "show what ignore patterns would leave out of a directory",
+    .details =
+        "A line for each object that is left out: the pattern that decides, the size, the path. "
+        "Of\n"
+        "a directory that goes with all in it there is one line, with the size and number of what\n"
+        "is below it. Then totals, and on standard error the patterns that decide about nothing.\n"
+        "Without patterns, those of DIR/.pteroignore count. No file is read.",
+    .options = (const struct option[]){OPTIONS_IGNORE,
+                                       {"json", 0, NULL,
+                                        "print a line of JSON for each object, and one of totals"},
+                                       OPTION_END},
+    .run = archive_preview,
+};
+
+static const struct command *const verbs[] = {&list, &extract, &verify, &create, &preview, NULL};
 
 const struct command archive_command = {
     .name = "archive",

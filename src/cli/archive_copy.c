@@ -161,7 +161,7 @@ int archive_extract(const struct invocation *invocation, struct error *err)
 struct creation {
     struct source *source;
     struct sink *sink;
-    struct ignore *ignore;
+    struct archive_rules rules;
     struct progress progress;
     struct report report;
 };
@@ -171,23 +171,6 @@ static void look(void *context, uint64_t *done_bytes, uint64_t *total_bytes)
     struct progress *progress = context;
     *done_bytes = atomic_load(&progress->content_bytes);
     *total_bytes = atomic_load(&progress->expected_bytes);
-}
-
-static int read_patterns(const struct invocation *invocation, struct creation *creation,
-                         struct error *err)
-{
-    scope_buf struct buf text = BUF_INIT;
-    const char *file = option_text(invocation, "ignore-file");
-    if (file != NULL && file_read(AT_FDCWD, file, IGNORE_TEXT_MAX_BYTES, &text, err) < 0)
-        return error_wrap(err, "reading the patterns");
-    if (text.length > 0)
-        buf_add_char(&text, '\n');
-    for (int i = 0; i < invocation->given_count; i++) {
-        if (strcmp(invocation->given[i].option->name, "ignore") == 0)
-            buf_printf(&text, "%s\n", invocation->given[i].value);
-    }
-    creation->ignore = ignore_parse(buf_slice(&text), err);
-    return creation->ignore == NULL ? -1 : 0;
 }
 
 static int read_compression(const struct invocation *invocation, struct archive_options *options,
@@ -210,7 +193,7 @@ static int read_compression(const struct invocation *invocation, struct archive_
 static int copy_tree(struct creation *creation, struct error *err)
 {
     struct copy_options options = {
-        .ignore = creation->ignore,
+        .ignore = creation->rules.ignore,
         .cancel = stop_on_signal(),
         .progress = &creation->progress,
     };
@@ -227,7 +210,7 @@ static int fill_archive(const struct invocation *invocation, struct creation *cr
     struct walk_options walk = {.wants_holes = true};
     const char *directory = argument_at(invocation, 0);
     if (read_compression(invocation, &archive, err) < 0 ||
-        read_patterns(invocation, creation, err) < 0)
+        archive_rules_read(invocation, &creation->rules, err) < 0)
         return -1;
     scope_fd int root_fd = directory_open(directory, err);
     if (root_fd < 0)
@@ -290,7 +273,7 @@ int archive_create(const struct invocation *invocation, struct error *err)
     report_init(&creation.report);
     int result = create_at(invocation, &creation, &place, err);
     sink_free(creation.sink);
-    ignore_free(creation.ignore);
+    archive_rules_clear(&creation.rules);
     report_free(&creation.report);
     return result;
 }

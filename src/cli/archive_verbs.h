@@ -4,12 +4,15 @@
 
 #include "archive/archive.h"
 #include "cli/command.h"
+#include "snapshot/ignore.h"
+#include "snapshot/report.h"
 
 /* The verbs of `roost archive` and what they share; the table stands in archive.c. */
 int archive_list(const struct invocation *invocation, struct error *err);
 int archive_verify(const struct invocation *invocation, struct error *err);
 int archive_extract(const struct invocation *invocation, struct error *err);
 int archive_create(const struct invocation *invocation, struct error *err);
+int archive_preview(const struct invocation *invocation, struct error *err);
 
 /* "sha256:…" of --checksum.  INVALID. */
 int checksum_parse(const char *text, struct digest *digest, struct error *err);
@@ -32,6 +35,28 @@ int archive_input_check(const struct archive_input *input, struct error *err);
 
 /* For a meter: `context` is a struct archive_input. */
 void archive_input_look(void *context, uint64_t *done_bytes, uint64_t *total_bytes);
+
+/*
+ * Ignore rules as options give them: --ignore-file, then each --ignore, and --ignore-mode.  Initialise with zeros, clear
+ * with archive_rules_clear(), also after an error.  INVALID, LIMIT, NOT_FOUND.
+ */
+struct archive_rules {
+    struct ignore *ignore;
+    bool is_given;     /* there was an option that gives patterns */
+    const char *file;  /* borrowed; NULL: none */
+    size_t file_lines; /* the lines up to here are the file's */
+};
+int archive_rules_read(const struct invocation *invocation, struct archive_rules *rules,
+                       struct error *err);
+
+/* Those of the directory's own list instead, where it has one. */
+int archive_rules_read_tenants(const struct invocation *invocation, int root_fd,
+                               struct archive_rules *rules, struct error *err);
+
+/* Where the rule stands: "FILE:3", "--ignore:1". */
+void archive_rules_add_place(const struct archive_rules *rules, const struct ignore_rule *rule,
+                             struct buf *out);
+void archive_rules_clear(struct archive_rules *rules);
 
 /* Names every omission on standard error.  EXIT_DONE, or EXIT_OMISSIONS where something is missing. */
 int archive_complain(const struct report *report);

@@ -239,6 +239,7 @@ void config_for_node(const struct config *config, const char *panel_url, struct 
         .panel_ca_file = or_null(config->ca_file),
         .compression = (enum archive_compression)config->node.compression,
         .checksum_type = (enum digest_type)config->node.checksum_type,
+        .ignore_mode = (enum ignore_mode)config->node.ignore_mode,
         .compress_threads = (unsigned)config->node.compress_threads,
         .write_limit_bytes_per_s = config->node.write_limit_bytes_per_s,
         .backup_limit_bytes = config->node.backup_limit_bytes,

@@ -62,6 +62,7 @@ struct config {
         char *server_directory;
         int compression;   /* enum archive_compression */
         int checksum_type; /* enum digest_type */
+        int ignore_mode;   /* enum ignore_mode */
         uint64_t compress_threads;
         uint64_t write_limit_bytes_per_s;
         uint64_t backup_limit_bytes;

@@ -38,6 +38,12 @@ static const struct setting_choice checksums[] = {
     {NULL, 0},
 };
 
+static const struct setting_choice ignore_modes[] = {
+    {"wings", IGNORE_WINGS},
+    {"git", IGNORE_GIT},
+    {NULL, 0},
+};
+
 static const struct setting_choice owners[] = {
     {"archive", NODE_OWNER_ARCHIVE},
     {"directory", NODE_OWNER_DIRECTORY},
@@ -152,6 +158,10 @@ static const struct setting table[] = {
                     "understood too."},
     {"node.checksum", SETTING_CHOICE, "sha256", AT(node.checksum_type), .choices = checksums,
      .description = "Digest of archives that is reported to the panel; sha1 is Wings' own."},
+    {"node.ignore_mode", SETTING_CHOICE, "wings", AT(node.ignore_mode), .choices = ignore_modes,
+     .description = "What ignore patterns mean, a backup's and those of .pteroignore: what they "
+                    "mean to Wings, or "
+                    "what they mean in a .gitignore."},
     {"node.compress_threads", SETTING_COUNT, "0", AT(node.compress_threads), .unit = "threads",
      .max = 64,
      .description = "Threads that compress one backup; 0: one for each processor, at most 4."},

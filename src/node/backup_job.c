@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "node/node_internal.h"
+#include "tree/ignore_file.h"
 #include "tree/measure.h"
 #include "tree/walk.h"
 
@@ -22,46 +23,23 @@ enum {
     OMISSIONS_KEPT = 100, /* in the journal */
 };
 
-/* The tenant's own list in the server's root: a plain file of at most 32 KiB, or nothing. */
-static int read_ignore_file(int root_fd, struct buf *text, struct error *err)
-{
-    scope_fd int fd =
-        beneath_open(root_fd, ".pteroignore", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, err);
-    struct stat info;
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &info) < 0)
-        return error_set_os(err, errno, "looking at '.pteroignore'");
-    if (!S_ISREG(info.st_mode))
-        return error_set(err, ERROR_INVALID, "'.pteroignore' is not a file");
-    buf_reserve(text, IGNORE_TEXT_MAX_BYTES + 1);
-    char chunk[4096];
-    ssize_t got;
-    while ((got = file_read_full(fd, chunk, sizeof(chunk), err)) > 0) {
-        buf_add(text, chunk, (size_t)got);
-        if (text->length > IGNORE_TEXT_MAX_BYTES)
-            return error_set(err, ERROR_LIMIT, "'.pteroignore' is larger than %d bytes",
-                             IGNORE_TEXT_MAX_BYTES);
-    }
-    return got < 0 ? -1 : 0;
-}
-
 /* The order's rules; where there are none, the tenant's.  A bad file of the tenant's is named and has no effect. */
-static struct ignore *read_rules(const struct job *job, int root_fd, struct error *err)
+static struct ignore *read_rules(const struct job *job, enum ignore_mode mode, int root_fd,
+                                 struct error *err)
 {
     if (job->ignore[0] != '\0')
-        return ignore_parse(slice_str(job->ignore), err);
+        return ignore_parse(slice_str(job->ignore), mode, err);
     scope_buf struct buf text = BUF_INIT;
     struct error reason = ERROR_INIT;
     struct ignore *rules = NULL;
-    if (read_ignore_file(root_fd, &text, &reason) == 0)
-        rules = ignore_parse(buf_slice(&text), &reason);
+    if (ignore_file_read(root_fd, &text, &reason) == 0)
+        rules = ignore_parse(buf_slice(&text), mode, &reason);
     if (rules != NULL)
         return rules;
     if (reason.code != ERROR_NOT_FOUND)
         log_warning(".pteroignore has no effect server=%s reason=%s", job->record.server,
                     reason.text);
-    return ignore_parse(slice_str(""), err);
+    return ignore_parse(slice_str(""), mode, err);
 }
 
 static void log_omissions(const struct job *job, const struct report *report)
@@ -84,7 +62,7 @@ static int capture_tree(struct node *node, struct job *job, int root_fd, int arc
                         struct archive_result *result, struct report *report, struct error *err)
 {
     const struct node_config *config = &node->config;
-    struct ignore *rules = read_rules(job, root_fd, err);
+    struct ignore *rules = read_rules(job, config->ignore_mode, root_fd, err);
     if (rules == NULL)
         return -1;
     struct archive_options archive_options = {

@@ -5,6 +5,7 @@
 #include "archive/archive.h"
 #include "crypt/digest.h"
 #include "net/http.h"
+#include "snapshot/ignore.h"
 
 /*
  * The node: takes orders from a panel, and turns server directories into backups and back.
@@ -29,6 +30,7 @@ struct node_config {
     const char *panel_ca_file; /* NULL: the system's */
     enum archive_compression compression;
     enum digest_type checksum_type;
+    enum ignore_mode ignore_mode;     /* of orders' patterns and of tenants' .pteroignore */
     unsigned compress_threads;        /* 0: automatic */
     uint64_t write_limit_bytes_per_s; /* 0: none */
     uint64_t backup_limit_bytes;      /* of one archive; 0: none */

@@ -14,11 +14,11 @@ static const char *backup_param(const struct http_request *request, struct http_
     return NULL;
 }
 
-static bool ignore_is_acceptable(const struct http_request *request, struct http_reply *reply,
-                                 struct slice text)
+static bool ignore_is_acceptable(const struct node *node, const struct http_request *request,
+                                 struct http_reply *reply, struct slice text)
 {
     struct error err = ERROR_INIT;
-    struct ignore *rules = ignore_parse(text, &err);
+    struct ignore *rules = ignore_parse(text, node->config.ignore_mode, &err);
     if (rules == NULL) {
         node_api_error(request, reply, 400, err.text);
         return false;
@@ -50,7 +50,7 @@ void route_backup(const struct http_request *request, struct http_reply *reply, 
         return;
     if (order.adapter == NODE_ADAPTER_S3) {
         node_api_error(request, reply, 400, NODE_ERROR_NO_OBJECT_STORAGE);
-    } else if (ignore_is_acceptable(request, reply, buf_slice(&order.ignore))) {
+    } else if (ignore_is_acceptable(node, request, reply, buf_slice(&order.ignore))) {
         struct error err = ERROR_INIT;
         int result = accept_backup(node, http_param(request, "server"), order.backup,
                                    buf_slice(&order.ignore), &err);

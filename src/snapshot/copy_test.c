@@ -193,7 +193,7 @@ static void everything_is_copied_and_counted(void **state)
 static struct ignore *rules(const char *text)
 {
     struct error err = ERROR_INIT;
-    struct ignore *ignore = ignore_parse(slice_str(text), &err);
+    struct ignore *ignore = ignore_parse(slice_str(text), IGNORE_WINGS, &err);
     assert_non_null(ignore);
     return ignore;
 }

@@ -18,7 +18,7 @@ struct row {
 static struct ignore *parse(const char *rules)
 {
     struct error err = ERROR_INIT;
-    struct ignore *ignore = ignore_parse(slice_str(rules), &err);
+    struct ignore *ignore = ignore_parse(slice_str(rules), IGNORE_WINGS, &err);
     if (ignore == NULL)
         fail_msg("%s", err.text);
     return ignore;
@@ -111,22 +111,39 @@ static void anchors_hold_at_the_root(void **state)
 static void wildcards_stay_within_a_part(void **state)
 {
     static const struct row rows[] = {
-        {"/a*c", "abc", true},     {"/a*c", "ac", true},
-        {"/a*c", "a/c", false},    {"/a?c", "abc", true},
-        {"/a?c", "ac", false},     {"/a?c", "a/c", false},
-        {"a?", "a", false},        {"a[0-9]", "a5", true},
-        {"a[0-9]", "ax", false},   {"a[!0-9]", "ax", true},
-        {"a[^0-9]", "ax", true},   {"a[!0-9]", "a5", false},
-        {"/a[!x]b", "a/b", false}, {"a[]]", "a]", true},
-        {"a[]-]", "a-", true},     {"a[\\]]", "a]", true},
-        {"a[z-a]", "am", false},   {"a[b", "a[b", true},
-        {"a[b", "ab", false},      {"[", "[", true},
-        {"a\\*b", "a*b", true},    {"a\\*b", "axb", false},
-        {"a\\", "a\\", true},      {"a+b(c)|d$^.{2}", "a+b(c)|d$^.{2}", true},
-        {"a.b", "axb", false},     {"(", "(", true},
-        {"*", "a", true},          {"*", "a/b", true},
-        {"***", "a/b", true},      {"a**b", "axxb", true},
+        {"/a*c", "abc", true},
+        {"/a*c", "ac", true},
+        {"/a*c", "a/c", false},
+        {"/a?c", "abc", true},
+        {"/a?c", "ac", false},
+        {"/a?c", "a/c", false},
+        {"a?", "a", false},
+        {"a[0-9]", "a5", true},
+        {"a[0-9]", "ax", false},
+        {"a[!0-9]", "ax", true},
+        {"a[^0-9]", "ax", true},
+        {"a[!0-9]", "a5", false},
+        {"/a[!x]b", "a/b", false},
+        {"a[]]", "a]", true},
+        {"a[]-]", "a-", true},
+        {"a[\\]]", "a]", true},
+        {"a[z-a]", "am", false},
+        {"a[b", "a[b", true},
+        {"a[b", "ab", false},
+        {"[", "[", true},
+        {"a\\*b", "a*b", true},
+        {"a\\*b", "axb", false},
+        {"a\\", "a\\", true},
+        {"a+b(c)|d$^.{2}", "a+b(c)|d$^.{2}", true},
+        {"a.b", "axb", false},
+        {"(", "(", true},
+        {"*", "a", true},
+        {"*", "a/b", true},
+        {"***", "a/b", true},
+        {"a**b", "axxb", true},
         {"/a**b", "ax/xb", false},
+        {"[[:digit:]]x", "5x", true},
+        {"[[:digit:]]x", "dx", false},
     };
     CHECK_ROWS(rows);
 }
@@ -207,7 +224,7 @@ static void directories_are_pruned_only_when_nothing_comes_back(void **state)
 static void expect_limit(const struct buf *rules, const char *text)
 {
     struct error err = ERROR_INIT;
-    assert_null(ignore_parse(buf_slice(rules), &err));
+    assert_null(ignore_parse(buf_slice(rules), IGNORE_WINGS, &err));
     assert_int_equal(err.code, ERROR_LIMIT);
     assert_non_null(strstr(err.text, text));
 }

@@ -38,6 +38,8 @@ enum {
 
 struct walk_options {
     bool wants_holes; /* find holes of sparse files (SEEK_HOLE) */
+    bool
+        wants_no_content; /* inodes only: no file is opened, and its content may not be asked for */
 };
 
 /* `root_fd` is borrowed: it stays open until the source is freed. */

@@ -4,6 +4,7 @@
  * delivered, byte for byte in number, whatever happens to the file meanwhile; and
  * content of two states of a file never passes without being named.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -266,9 +267,51 @@ static enum visit give_content(struct walk *walk, int *fd, struct stat *status, 
     return VISIT_ENTRY;
 }
 
+/* The file's own entry, or a link to the name that it was given by. */
+static enum visit describe_file(struct walk *walk, int *fd, struct stat *status,
+                                struct entry *entry, struct error *err)
+{
+    if (status->st_nlink > 1 &&
+        links_use(walk->links, status->st_dev, status->st_ino, &entry->link)) {
+        walk_describe(walk, entry, ENTRY_HARDLINK, status);
+        return VISIT_ENTRY;
+    }
+    if (walk->options.wants_no_content) {
+        walk->file = (struct open_file){.fd = -1, .is_in_memory = true};
+        entry->size_bytes = entry->stored_bytes = (uint64_t)status->st_size;
+    } else {
+        enum visit visit = give_content(walk, fd, status, entry, err);
+        if (visit != VISIT_ENTRY)
+            return visit;
+    }
+    walk_describe(walk, entry, ENTRY_FILE, status);
+    if (status->st_nlink > 1) {
+        links_add(walk->links, status->st_dev, status->st_ino, buf_slice(&walk->path),
+                  status->st_nlink - 1);
+        walk->file.has_link = true;
+        walk->file.link_device = status->st_dev;
+        walk->file.link_inode = status->st_ino;
+    }
+    return VISIT_ENTRY;
+}
+
+static enum visit visit_inode(struct walk *walk, int dir_fd, const char *name, struct entry *entry,
+                              struct error *err)
+{
+    struct stat status;
+    int no_fd = -1;
+    if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return walk_failed(walk, errno, err);
+    if (!S_ISREG(status.st_mode))
+        return VISIT_RETRY;
+    return describe_file(walk, &no_fd, &status, entry, err);
+}
+
 enum visit walk_visit_file(struct walk *walk, int dir_fd, const char *name, struct entry *entry,
                            struct error *err)
 {
+    if (walk->options.wants_no_content)
+        return visit_inode(walk, dir_fd, name, entry, err);
     /* O_NONBLOCK: should it be a FIFO by now, nobody waits for a writer. */
     int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
     int opened = beneath_open_raw(dir_fd, name, flags | walk->open_flags, 0);
@@ -290,22 +333,7 @@ enum visit walk_visit_file(struct walk *walk, int dir_fd, const char *name, stru
     if (!S_ISREG(status.st_mode))
         return walk_skip_special(walk, status.st_mode);
 
-    if (status.st_nlink > 1 && links_use(walk->links, status.st_dev, status.st_ino, &entry->link)) {
-        walk_describe(walk, entry, ENTRY_HARDLINK, &status);
-        return VISIT_ENTRY;
-    }
-    enum visit visit = give_content(walk, &fd, &status, entry, err);
-    if (visit != VISIT_ENTRY)
-        return visit;
-    walk_describe(walk, entry, ENTRY_FILE, &status);
-    if (status.st_nlink > 1) {
-        links_add(walk->links, status.st_dev, status.st_ino, buf_slice(&walk->path),
-                  status.st_nlink - 1);
-        walk->file.has_link = true;
-        walk->file.link_device = status.st_dev;
-        walk->file.link_inode = status.st_ino;
-    }
-    return VISIT_ENTRY;
+    return describe_file(walk, &fd, &status, entry, err);
 }
 
 static ssize_t read_at(struct walk *walk, void *bytes, size_t length)
@@ -335,6 +363,7 @@ static void drop_pages(const struct walk *walk, uint64_t from, uint64_t to)
 ssize_t walk_read_file(struct walk *walk, void *bytes, size_t length)
 {
     struct open_file *file = &walk->file;
+    assert(!walk->options.wants_no_content);
     if (file->is_in_memory) {
         memcpy(bytes, walk->small + file->offset, length);
         file->offset += length;
