@@ -4,6 +4,7 @@
 
 #include "base/thread.h"
 #include "crypt/digest.h"
+#include "snapshot/selection.h"
 #include "snapshot/sink.h"
 #include "snapshot/source.h"
 
@@ -66,6 +67,8 @@ struct archive_read_options {
     enum digest_type digest;
     uint64_t limit_tar_bytes;    /* LIMIT when it inflates to more; 0: none */
     const struct cancel *cancel; /* CANCELLED, also where no entry comes for long; NULL: none */
+    const struct selection *selection; /* borrowed while the source lives; NULL: everything */
+    uint64_t file_bytes; /* read no more of the file, as if it ended there; 0: to its end */
 };
 
 /*
@@ -76,6 +79,16 @@ struct archive_read_options {
  *
  * next() returns 0 only after the tar's end was seen and every gzip member's CRC and length were
  * right, to the end of the file.  CORRUPT: anything else.
+ *
+ * With a selection, the source gives what is selected and the directories on the way to it, and nothing of what
+ * the archive lacks (copy_entries() says so).  Where the archive has an index of sorted entries, and no digest is
+ * asked for, it reads only the members that hold what it gives: what next() says then holds for those.  Each
+ * header is held against the index (CORRUPT); directories on the way come from the index, with whole seconds.
+ * Otherwise all of the archive is read.
+ *
+ * A hard link to a file that is not selected comes as that file, under the first selected name; further
+ * names are links to that one.  Without an index they come last, from a second reading, and what cannot be
+ * read twice (a pipe) is named in the report.  Of both, more than some ten thousand are named there, too.
  */
 struct source *archive_reader_open(int fd, const struct archive_read_options *options,
                                    struct error *err);

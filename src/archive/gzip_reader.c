@@ -46,6 +46,7 @@ struct gzip_reader {
     int fd;
     struct gzip_reader_watch *watch;
     struct digester *digester; /* NULL: nobody asked */
+    uint64_t file_bytes;       /* that may still be read */
     uint64_t limit_bytes;
     uint64_t tar_bytes;
     enum reader_state state;
@@ -70,6 +71,7 @@ struct gzip_reader *gzip_reader_create(int fd, const struct archive_read_options
     reader->fd = fd;
     reader->watch = watch;
     reader->limit_bytes = options->limit_tar_bytes;
+    reader->file_bytes = options->file_bytes == 0 ? UINT64_MAX : options->file_bytes;
     if ((options->flags & ARCHIVE_WITH_DIGEST) != 0)
         reader->digester = digester_create(options->digest);
     reader->buffer = xmalloc(SLACK_BYTES + INPUT_BYTES);
@@ -123,9 +125,12 @@ static ssize_t read_some(struct gzip_reader *reader, void *out, size_t length, s
 /* Read once into `out`; notes the end of the file, the digest and the position. */
 static ssize_t read_file(struct gzip_reader *reader, void *out, size_t length, struct error *err)
 {
-    ssize_t got = read_some(reader, out, length, err);
+    if (length > reader->file_bytes)
+        length = (size_t)reader->file_bytes;
+    ssize_t got = length == 0 ? 0 : read_some(reader, out, length, err);
     if (got < 0)
         return -1;
+    reader->file_bytes -= (uint64_t)got;
     if (got == 0)
         reader->is_at_eof = true;
     if (reader->digester != NULL)

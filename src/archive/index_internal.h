@@ -62,8 +62,15 @@ bool index_is_at_page_end(const struct archive_index *index);
 int index_find(struct archive_index *index, struct slice path, struct entry *entry,
                uint64_t *tar_start, struct error *err);
 
-/* Where in the file the member begins that has the byte `tar_offset`.  CORRUPT. */
-int index_locate(struct archive_index *index, uint64_t tar_offset, uint64_t *file_offset,
+/*
+ * Where in the file the member stands that has the byte `tar_offset`; what is before `end` may also be pages of the
+ * index.  CORRUPT.
+ */
+struct index_place {
+    uint64_t start;
+    uint64_t end;
+};
+int index_locate(struct archive_index *index, uint64_t tar_offset, struct index_place *place,
                  struct error *err);
 
 #endif

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
+#include <stdlib.h>
+#include <zlib.h>
 
 #include "base/mem.h"
 #include "base/scope.h"
@@ -38,26 +40,26 @@ void index_put_le(struct buf *out, uint64_t value, size_t width)
         buf_add_char(out, (char)(value >> (8 * i)));
 }
 
-/* Deflate into `out`, which has room for PAYLOAD_MAX_BYTES; what does not compress is stored. */
+/*
+ * Deflate into `out`, which has room for PAYLOAD_MAX_BYTES; what does not compress is stored.  By zlib, since the
+ * same entries must give the same bytes, and pages are few.
+ */
 static size_t deflate_raw(struct slice raw, uint8_t *out)
 {
-    struct isal_zstream stream;
-    scope_free uint8_t *memory = xmalloc(ISAL_DEF_LVL3_DEFAULT);
-    isal_deflate_stateless_init(&stream);
-    stream.level = 3;
-    stream.level_buf = memory;
-    stream.level_buf_size = ISAL_DEF_LVL3_DEFAULT;
-    stream.end_of_stream = 1;
-    stream.next_in = (uint8_t *)raw.data;
-    stream.avail_in = (uint32_t)raw.length;
+    z_stream stream = {.next_in = (Bytef *)raw.data, .avail_in = (uInt)raw.length};
+    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, MAX_MEM_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        abort(); /* no memory */
     stream.next_out = out;
-    stream.avail_out = (uint32_t)raw.length;
-    if (isal_deflate_stateless(&stream) == COMP_OK && stream.avail_in == 0 &&
-        stream.total_out < raw.length)
-        return stream.total_out;
-    uint32_t length = (uint32_t)raw.length;
-    const uint8_t head[STORED_HEAD_BYTES] = {1, (uint8_t)length, (uint8_t)(length >> 8),
-                                             (uint8_t)~length, (uint8_t)(~length >> 8)};
+    stream.avail_out = (uInt)raw.length;
+    int result = deflate(&stream, Z_FINISH);
+    size_t length = stream.total_out;
+    deflateEnd(&stream);
+    if (result == Z_STREAM_END)
+        return length;
+    uint32_t stored = (uint32_t)raw.length;
+    const uint8_t head[STORED_HEAD_BYTES] = {1, (uint8_t)stored, (uint8_t)(stored >> 8),
+                                             (uint8_t)~stored, (uint8_t)(~stored >> 8)};
     memcpy(out, head, sizeof(head));
     memcpy(out + sizeof(head), raw.data, raw.length);
     return sizeof(head) + raw.length;

@@ -301,7 +301,7 @@ static int load_members(struct archive_index *index, uint64_t number, struct err
     return 0;
 }
 
-int index_locate(struct archive_index *index, uint64_t tar_offset, uint64_t *file_offset,
+int index_locate(struct archive_index *index, uint64_t tar_offset, struct index_place *place,
                  struct error *err)
 {
     uint64_t number = tar_offset / ARCHIVE_BLOCK_BYTES;
@@ -312,18 +312,18 @@ int index_locate(struct archive_index *index, uint64_t tar_offset, uint64_t *fil
         load_members(index, number, err) < 0)
         return -1;
     struct index_cursor cursor = index_cursor_on(buf_slice(&index->members_raw));
-    uint64_t offset = index_get(&cursor);
-    uint64_t count = index_get(&cursor);
-    if (count != index->members_count)
+    uint64_t end = index_get(&cursor);
+    uint64_t start = end;
+    if (index_get(&cursor) != index->members_count)
         return damaged(err);
-    for (uint64_t i = index->members_first; i < number && !cursor.is_bad; i++) {
+    for (uint64_t i = index->members_first; i <= number; i++) {
         uint64_t distance = index_get(&cursor);
-        if (distance > index->trailer.offset || offset > index->trailer.offset)
+        start = end;
+        if (cursor.is_bad || distance == 0 || start > index->trailer.offset ||
+            distance > index->trailer.offset - start)
             return damaged(err);
-        offset += distance;
+        end += distance;
     }
-    if (cursor.is_bad || offset >= index->trailer.offset)
-        return damaged(err);
-    *file_offset = offset;
+    *place = (struct index_place){start, end};
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "archive/pax.h"
 #include "archive/read_ahead.h"
 #include "archive/tar_block.h"
+#include "archive/tar_read.h"
 #include "archive/tar_sparse.h"
 #include "base/mem.h"
 
@@ -24,7 +25,7 @@ enum {
 };
 
 struct archive_reader {
-    struct source source;
+    struct archive_source base;
     struct read_ahead *bytes;
     struct error error; /* the first one; every later call says it again */
     bool is_ended;
@@ -240,7 +241,7 @@ static int set_file_content(struct archive_reader *reader, const uint8_t *block,
 
 static int refuse(struct archive_reader *reader, const char *reason)
 {
-    report_add(reader->source.report, REPORT_REFUSED, buf_slice(&reader->name), "%s", reason);
+    report_add(reader->base.source.report, REPORT_REFUSED, buf_slice(&reader->name), "%s", reason);
     return 0;
 }
 
@@ -435,8 +436,18 @@ static const struct source_ops READER_OPS = {
     .free = free_reader,
 };
 
-struct source *archive_reader_open(int fd, const struct archive_read_options *options,
-                                   struct error *err)
+static const struct digest *digest_of_file(const struct archive_source *source)
+{
+    return read_ahead_digest(((const struct archive_reader *)source)->bytes);
+}
+
+static uint64_t position_in_file(const struct archive_source *source)
+{
+    return read_ahead_position(((const struct archive_reader *)source)->bytes);
+}
+
+struct source *tar_reader_open(int fd, const struct archive_read_options *options,
+                               struct error *err)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) {
@@ -448,7 +459,9 @@ struct source *archive_reader_open(int fd, const struct archive_read_options *op
         return NULL;
     }
     struct archive_reader *reader = xcalloc(1, sizeof(*reader));
-    reader->source.ops = &READER_OPS;
+    reader->base.source.ops = &READER_OPS;
+    reader->base.digest = digest_of_file;
+    reader->base.position = position_in_file;
     struct buf *texts[] = {&reader->long_name, &reader->long_link, &reader->name, &reader->link,
                            &reader->records};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -456,15 +469,10 @@ struct source *archive_reader_open(int fd, const struct archive_read_options *op
     pax_init(&reader->pax);
     pax_init(&reader->global);
     reader->bytes = read_ahead_create(fd, options);
-    return &reader->source;
+    return &reader->base.source;
 }
 
-const struct digest *archive_reader_digest(const struct source *source)
+int tar_reader_skip(struct source *source, uint64_t length, struct error *err)
 {
-    return read_ahead_digest(((const struct archive_reader *)source)->bytes);
-}
-
-uint64_t archive_reader_position(const struct source *source)
-{
-    return read_ahead_position(((const struct archive_reader *)source)->bytes);
+    return read_ahead_skip(reader_of(source)->bytes, length, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/index.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -36,25 +37,35 @@ void checksum_add(struct buf *out, const struct digest *digest)
     buf_printf(out, "%s:%s", digest_type_name(digest->type), hex);
 }
 
+int archive_file_open(const struct invocation *invocation, uint64_t *size_bytes, struct error *err)
+{
+    const char *path = argument_at(invocation, 0);
+    struct stat status;
+    scope_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return error_set_os(err, errno, "opening '%s'", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, ERROR_INVALID, "'%s' is not a file", path);
+    *size_bytes = (uint64_t)status.st_size;
+    return scope_take_fd(&fd);
+}
+
 int archive_input_open(const struct invocation *invocation, struct archive_input *input,
                        struct error *err)
 {
-    const char *path = argument_at(invocation, 0);
     const char *checksum = option_text(invocation, "checksum");
-    struct archive_read_options options = {.flags = ARCHIVE_WITH_DIGEST};
-    struct stat status;
+    struct archive_read_options options = {.selection = input->selection};
     if (checksum != NULL) {
         if (checksum_parse(checksum, &input->wanted, err) < 0)
             return -1;
         input->has_wanted = true;
         options.digest = input->wanted.type;
     }
-    input->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (input->fd < 0 || fstat(input->fd, &status) < 0)
-        return error_set_os(err, errno, "opening '%s'", path);
-    if (!S_ISREG(status.st_mode))
-        return error_set(err, ERROR_INVALID, "'%s' is not a file", path);
-    input->size_bytes = (uint64_t)status.st_size;
+    if (input->has_wanted || input->wants_digest)
+        options.flags = ARCHIVE_WITH_DIGEST;
+    input->fd = archive_file_open(invocation, &input->size_bytes, err);
+    if (input->fd < 0)
+        return -1;
     input->source = archive_reader_open(input->fd, &options, err);
     return input->source == NULL ? -1 : 0;
 }
@@ -62,6 +73,7 @@ int archive_input_open(const struct invocation *invocation, struct archive_input
 void archive_input_close(struct archive_input *input)
 {
     source_free(input->source);
+    selection_free(input->selection);
     if (input->fd >= 0)
         close(input->fd);
 }
@@ -165,8 +177,9 @@ static void print_entry_json(const struct entry *entry)
     print_text(&json);
 }
 
-static void print_entry(const struct invocation *invocation, const struct entry *entry)
+static int print_entry(const struct entry *entry, void *context, struct error *err)
 {
+    const struct invocation *invocation = context;
     scope_buf struct buf line = BUF_INIT;
     if (option_is_given(invocation, "json")) {
         print_entry_json(entry);
@@ -178,27 +191,62 @@ static void print_entry(const struct invocation *invocation, const struct entry 
             buf_add_char(&line, '/');
         print_text(&line);
     }
+    return 0;
 }
 
-int archive_list(const struct invocation *invocation, struct error *err)
+/* All of the archive is read, so that its digest can be told. */
+static int show_checked(const struct invocation *invocation, struct report *report,
+                        struct error *err)
 {
     scope_input struct archive_input input = {.fd = -1};
-    struct report report;
     struct entry entry;
     int more;
     if (archive_input_open(invocation, &input, err) < 0)
         return -1;
-    report_init(&report);
     entry_init(&entry);
-    input.source->report = &report;
+    input.source->report = report;
     while ((more = source_next(input.source, &entry, err)) > 0)
-        print_entry(invocation, &entry);
-    int result = more < 0 ? -1 : archive_input_check(&input, err);
+        print_entry(&entry, (void *)invocation, err);
+    entry_free(&entry);
+    return more < 0 ? -1 : archive_input_check(&input, err);
+}
+
+static int show(const struct invocation *invocation, struct report *report, struct error *err)
+{
+    const char *directory = option_text(invocation, "directory");
+    struct archive_list_options options = {
+        .directory = slice_str(directory == NULL ? "" : directory),
+        .flags = directory == NULL ? ARCHIVE_LIST_RECURSIVE : 0,
+        .cancel = stop_on_signal(),
+        .report = report,
+    };
+    while (options.directory.length > 0 && *(const char *)options.directory.data == '/') {
+        options.directory.data = (const char *)options.directory.data + 1;
+        options.directory.length--;
+    }
+    uint64_t size_bytes;
+    scope_fd int fd = archive_file_open(invocation, &size_bytes, err);
+    int result = fd < 0 ? -1 : archive_list(fd, &options, print_entry, (void *)invocation, err);
+    if (result > 0)
+        complain("the index of '%s' is damaged, so all of it was read; 'roost archive verify' says "
+                 "more",
+                 argument_at(invocation, 0));
+    return result < 0 ? -1 : 0;
+}
+
+int archive_show(const struct invocation *invocation, struct error *err)
+{
+    bool is_checked = option_is_given(invocation, "checksum");
+    struct report report;
+    if (is_checked && option_is_given(invocation, "directory"))
+        return error_set(err, ERROR_INVALID, "'--checksum' and '--directory' exclude each other");
+    report_init(&report);
+    int result =
+        is_checked ? show_checked(invocation, &report, err) : show(invocation, &report, err);
     if (result < 0)
         error_wrap(err, "reading '%s'", argument_at(invocation, 0));
     else
         archive_complain(&report);
-    entry_free(&entry);
     report_free(&report);
     return result;
 }
@@ -231,7 +279,7 @@ static void print_verdict(const struct invocation *invocation, const struct arch
 
 int archive_verify(const struct invocation *invocation, struct error *err)
 {
-    scope_input struct archive_input input = {.fd = -1};
+    scope_input struct archive_input input = {.fd = -1, .wants_digest = true};
     struct report report;
     if (archive_input_open(invocation, &input, err) < 0)
         return -1;
@@ -274,11 +322,15 @@ static const struct command list = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "list what is in an archive",
+    .details =
+        "Reads only the index at the archive's end. An archive without one, or with --checksum,\n"
+        "is read from end to end.",
     .options = (const struct option[]){{"long", 'l', NULL, "with modes, owners, sizes and times"},
+                                       {"directory", 0, "PATH", "only what is in this directory"},
                                        OPTION_CHECKSUM,
                                        {"json", 0, NULL, "print a line of JSON for each entry"},
                                        OPTION_END},
-    .run = archive_list,
+    .run = archive_show,
 };
 
 static const struct command extract = {
@@ -288,8 +340,11 @@ static const struct command extract = {
     .arguments_max = 2,
     .summary = "extract an archive into a new or empty directory",
     .details = "The directory appears whole, or not at all. Exits with 3 where something was left\n"
-               "out, and names it. Nothing in an archive can reach outside the directory.",
+               "out, and names it. Nothing in an archive can reach outside the directory.\n"
+               "With --only, little more than these files is read, where the archive has an index.",
     .options = (const struct option[]){{"directory", 'C', "DIR", "where to; new or empty"},
+                                       {"only", 0, "PATH",
+                                        "only this file or directory; repeatable", true},
                                        {"keep-set-id", 0, NULL, "keep set-id bits"},
                                        OPTION_CHECKSUM,
                                        OPTION_END},

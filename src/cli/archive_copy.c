@@ -87,7 +87,8 @@ struct extraction {
 
 static int fill_stage(struct extraction *extraction, struct error *err)
 {
-    struct copy_options options = {.cancel = stop_on_signal()};
+    struct copy_options options = {.selection = extraction->input.selection,
+                                   .cancel = stop_on_signal()};
     struct meter *meter = meter_start("extracting", archive_input_look, &extraction->input);
     int result = copy_entries(extraction->input.source, stage_sink(extraction->stage), &options,
                               &extraction->report, err);
@@ -122,6 +123,23 @@ static int extract_to(const struct invocation *invocation, struct extraction *ex
     return result;
 }
 
+/* What --only names. */
+static int read_selection(const struct invocation *invocation, struct selection **selection,
+                          struct error *err)
+{
+    for (int i = 0; i < invocation->given_count; i++) {
+        if (strcmp(invocation->given[i].option->name, "only") != 0)
+            continue;
+        if (*selection == NULL)
+            *selection = selection_new();
+        if (selection_add(*selection, slice_str(invocation->given[i].value), err) < 0) {
+            err->code = ERROR_INVALID;
+            return error_wrap(err, "'--only'");
+        }
+    }
+    return 0;
+}
+
 static int extract_input(const struct invocation *invocation, struct extraction *extraction,
                          struct error *err)
 {
@@ -133,7 +151,8 @@ static int extract_input(const struct invocation *invocation, struct extraction 
         directory = argument_at(invocation, 1);
     if (directory == NULL)
         return error_set(err, ERROR_INVALID, "a directory to extract to is missing: '-C DIR'");
-    if (check_empty(directory, err) < 0 || place_of(directory, &place, err) < 0 ||
+    if (read_selection(invocation, &extraction->input.selection, err) < 0 ||
+        check_empty(directory, err) < 0 || place_of(directory, &place, err) < 0 ||
         archive_input_open(invocation, &extraction->input, err) < 0)
         return -1;
     if (extract_to(invocation, extraction, &place, err) < 0)

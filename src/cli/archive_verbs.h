@@ -8,7 +8,7 @@
 #include "snapshot/report.h"
 
 /* The verbs of `roost archive` and what they share; the table stands in archive.c. */
-int archive_list(const struct invocation *invocation, struct error *err);
+int archive_show(const struct invocation *invocation, struct error *err); /* "list" */
 int archive_verify(const struct invocation *invocation, struct error *err);
 int archive_extract(const struct invocation *invocation, struct error *err);
 int archive_create(const struct invocation *invocation, struct error *err);
@@ -18,11 +18,13 @@ int archive_preview(const struct invocation *invocation, struct error *err);
 int checksum_parse(const char *text, struct digest *digest, struct error *err);
 void checksum_add(struct buf *out, const struct digest *digest);
 
-/* An archive that is read, with its digest. */
+/* An archive that is read: with its digest where --checksum was given, or `wants_digest` is set before. */
 struct archive_input {
     int fd;
     uint64_t size_bytes;
     struct source *source;
+    struct selection *selection; /* owned; set before, or NULL: everything */
+    bool wants_digest;
     bool has_wanted; /* --checksum was given */
     struct digest wanted;
 };
@@ -32,6 +34,9 @@ void archive_input_close(struct archive_input *input);
 
 /* The digest of what was read, once all of it was.  CORRUPT: it is not the wanted one. */
 int archive_input_check(const struct archive_input *input, struct error *err);
+
+/* The file of the first argument, of which `size_bytes` is set. */
+int archive_file_open(const struct invocation *invocation, uint64_t *size_bytes, struct error *err);
 
 /* For a meter: `context` is a struct archive_input. */
 void archive_input_look(void *context, uint64_t *done_bytes, uint64_t *total_bytes);
