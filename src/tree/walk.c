@@ -107,9 +107,14 @@ static enum visit describe_closed_directory(struct walk *walk, struct entry *ent
     return VISIT_ENTRY;
 }
 
-static enum visit visit_directory(struct walk *walk, struct entry *entry, struct error *err)
+static enum visit visit_directory(struct walk *walk, const struct frame *frame, const char *name,
+                                  struct entry *entry, struct error *err)
 {
     int opened = beneath_open_raw(walk->root_fd, walk->path.data, O_RDONLY | O_DIRECTORY, 0);
+    if (opened == -ENOENT || opened == -ENOTDIR || opened == -ELOOP) {
+        int moved = walk_open_moved(walk, frame, name);
+        opened = moved >= 0 || opened != -ENOENT ? moved : opened;
+    }
     if (opened == -ENOTDIR || opened == -ELOOP)
         return VISIT_RETRY;
     if (opened == -EACCES)
@@ -149,16 +154,16 @@ static enum visit visit_symlink(struct walk *walk, int dir_fd, const char *name,
     return VISIT_ENTRY;
 }
 
-static enum visit visit_as(struct walk *walk, int dir_fd, const char *name, unsigned char type,
-                           struct entry *entry, struct error *err)
+static enum visit visit_as(struct walk *walk, const struct frame *frame, const char *name,
+                           unsigned char type, struct entry *entry, struct error *err)
 {
     switch (type) {
     case DT_DIR:
-        return visit_directory(walk, entry, err);
+        return visit_directory(walk, frame, name, entry, err);
     case DT_LNK:
-        return visit_symlink(walk, dir_fd, name, entry, err);
+        return visit_symlink(walk, frame->fd, name, entry, err);
     case DT_REG:
-        return walk_visit_file(walk, dir_fd, name, entry, err);
+        return walk_visit_file(walk, frame->fd, name, entry, err);
     case DT_UNKNOWN:
         return VISIT_RETRY;
     default:
@@ -178,7 +183,7 @@ static enum visit visit(struct walk *walk, const struct frame *frame, const stru
         return VISIT_NOTHING;
     }
     for (int looks = 0; looks < LOOKS_MAX; looks++) {
-        enum visit result = visit_as(walk, frame->fd, name, type, entry, err);
+        enum visit result = visit_as(walk, frame, name, type, entry, err);
         if (result != VISIT_RETRY)
             return result;
         struct stat status;
@@ -203,6 +208,7 @@ static void push(struct walk *walk)
         .fd = walk->pending_fd,
         .device = walk->pending.st_dev,
         .inode = walk->pending.st_ino,
+        .changed = walk->pending.st_ctim,
         .path_length = walk->path.length,
         .names_start = walk->names.length,
         .items_start = walk->item_count,
@@ -245,7 +251,8 @@ static enum visit advance(struct walk *walk, struct entry *entry, struct error *
     struct frame *frame = &walk->frames[walk->depth - 1];
     bool is_listed = frame->next == walk->item_count;
     if (is_listed && !frame->has_more) {
-        pop(walk);
+        if (!walk_list_changed(walk, frame))
+            pop(walk);
         return VISIT_NOTHING;
     }
     enum visit opened = frame->fd >= 0 ? VISIT_ENTRY : reopen(walk, frame, err);

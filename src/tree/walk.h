@@ -12,7 +12,7 @@
  * directories; one that shows a directory above itself is named in the report and not entered.
  *
  * Depth first; within a directory by name (bytes), so that the same tree gives the same
- * stream; only a directory whose names do not fit WALK_NAMES_MAX_BYTES comes in several sorted runs.
+ * stream; only a directory whose names do not fit WALK_NAMES_MAX_BYTES, or change, comes in several sorted runs.
  * The root directory itself is the first entry, with path "".  Sockets, FIFOs and devices are
  * named in the report, and not opened.  A file with several names is an ENTRY_FILE once and
  * ENTRY_HARDLINK afterwards; where a file was declined (source.h), its next name is the
@@ -24,6 +24,11 @@
  * A file up to WALK_SMALL_BYTES is read into memory and, where it changed, read again, a few times;
  * what still changes, or is larger, is stored as a consistent prefix: at most the size that was
  * announced, zeros after the point where it shrank; and is named in the report.
+ *
+ * A directory that is renamed while it is walked is walked to its end, under the path that it had, as
+ * long as it is below the root; and one whose names have changed since they were listed is listed again, a few times,
+ * for what came in.  So something may be given under two paths; only what moves into a directory
+ * that is done already is missed (or one of more names than are held at a time).
  *
  * Vanished and unreadable objects are named in the report and left out; of a directory that cannot be
  * read, the directory itself stays.  Only what is no fault of the tree (no descriptors, no memory) is an

@@ -22,9 +22,12 @@ struct frame {
     ino_t inode;
     size_t path_length; /* its path is the beginning of walk.path */
     size_t names_start, items_start;
-    size_t next;    /* of the items */
-    off_t position; /* in the directory, behind the items that are listed */
-    bool has_more;  /* not all is listed */
+    size_t next;             /* of the items */
+    off_t position;          /* in the directory, behind the items that are listed */
+    bool has_more;           /* not all is listed */
+    bool is_whole;           /* all its names are in the list at a time */
+    unsigned rounds;         /* so often it was listed again */
+    struct timespec changed; /* its ctime before it was listed */
 };
 
 /* The file that was given last, and what is still to be read of it. */
@@ -75,6 +78,18 @@ enum visit {
 
 /* walk_list.c: append the next run of names of the top directory, sorted.  -1: errno. */
 int walk_list(struct walk *walk, struct frame *frame);
+
+/* Again, and append what was not in the list of the top directory, which is whole.  false: that is not possible. */
+bool walk_list_added(struct walk *walk, struct frame *frame);
+
+/* walk_moved.c: whether the top directory has names that came after it was listed; they are in its items then. */
+bool walk_list_changed(struct walk *walk, struct frame *frame);
+
+/*
+ * The directory `name` of one whose path leads elsewhere by now; only while both are below the root.
+ * Negative: errno.
+ */
+int walk_open_moved(const struct walk *walk, const struct frame *frame, const char *name);
 
 /* walk_file.c: the regular file `name` in `dir_fd`, whose path is walk->path. */
 enum visit walk_visit_file(struct walk *walk, int dir_fd, const char *name, struct entry *entry,

@@ -68,13 +68,11 @@ static bool is_full(const struct walk *walk)
     return walk->names.length + walk->item_count * sizeof(struct item) >= WALK_NAMES_MAX_BYTES;
 }
 
-int walk_list(struct walk *walk, struct frame *frame)
+/* Names from where the directory's descriptor is, behind the items, until the end or the arena's.  -1: errno. */
+static int read_names(struct walk *walk, struct frame *frame)
 {
     if (walk->list == NULL)
         walk->list = xmalloc(LIST_BYTES);
-    buf_truncate(&walk->names, frame->names_start);
-    walk->item_count = frame->items_start;
-    frame->next = frame->items_start;
     /* At least one piece, so that a full arena slows us down, but does not stop us. */
     size_t piece_bytes = is_full(walk) ? SHORT_LIST_BYTES : LIST_BYTES;
     do {
@@ -90,8 +88,50 @@ int walk_list(struct walk *walk, struct frame *frame)
                 add(walk, entry);
         }
     } while (frame->has_more && !is_full(walk));
-    if (walk->item_count > frame->items_start)
-        qsort_r(walk->items + frame->items_start, walk->item_count - frame->items_start,
-                sizeof(*walk->items), compare, walk->names.data);
     return 0;
+}
+
+static void sort(struct walk *walk, size_t from, size_t to)
+{
+    if (to > from)
+        qsort_r(walk->items + from, to - from, sizeof(*walk->items), compare, walk->names.data);
+}
+
+int walk_list(struct walk *walk, struct frame *frame)
+{
+    buf_truncate(&walk->names, frame->names_start);
+    walk->item_count = frame->items_start;
+    frame->next = frame->items_start;
+    frame->is_whole = frame->position == 0;
+    if (read_names(walk, frame) < 0)
+        return -1;
+    frame->is_whole = frame->is_whole && !frame->has_more;
+    sort(walk, frame->items_start, walk->item_count);
+    return 0;
+}
+
+bool walk_list_added(struct walk *walk, struct frame *frame)
+{
+    size_t start = frame->items_start, end = walk->item_count;
+    size_t names_end = walk->names.length, kept = end;
+    sort(walk, start, end);
+    bool is_read = lseek(frame->fd, 0, SEEK_SET) == 0 && read_names(walk, frame) == 0;
+    if (!is_read || frame->has_more) {
+        frame->has_more = false;
+        walk->item_count = end;
+        buf_truncate(&walk->names, names_end);
+        return false;
+    }
+    sort(walk, end, walk->item_count);
+    for (size_t i = end, known = start; i < walk->item_count; i++) {
+        int order = -1;
+        while (known < end &&
+               (order = compare(&walk->items[known], &walk->items[i], walk->names.data)) < 0)
+            known++;
+        if (known == end || order != 0)
+            walk->items[kept++] = walk->items[i];
+    }
+    walk->item_count = kept;
+    frame->next = end;
+    return true;
 }

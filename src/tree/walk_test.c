@@ -421,6 +421,8 @@ static void a_listed_name_is_what_it_is_now(void **state)
     assert_int_equal(bench->entry.type, ENTRY_FILE);
     read_rest(bench, SIZE_MAX);
     assert_string_equal(bench->text.data, "mine");
+    expect(bench, "away"); /* what was `e` is still there */
+    expect(bench, "away/inside");
     expect_end(bench);
     expect_item(bench, "c", REPORT_SKIPPED);
 }
@@ -470,10 +472,63 @@ static void a_directory_that_moves_down_does_not_make_a_loop(void **state)
     assert_int_equal(renameat(fd, "a/b", fd, "b"), 0);
     assert_int_equal(renameat(fd, "a", fd, "b/a"), 0);
     size_t entries = 0;
-    while (source_next(bench->source, &bench->entry, &bench->err) > 0)
+    bool has_file = false;
+    while (source_next(bench->source, &bench->entry, &bench->err) > 0) {
         assert_true(++entries < 10);
+        has_file = has_file || strcmp(bench->entry.path.data, "a/b/c/x") == 0;
+    }
     assert_false(error_is_set(&bench->err));
-    assert_true(bench->report.omissions > 0);
+    assert_true(has_file);
+}
+
+/* Renamed when a part of it is given: the rest comes all the same, and nothing twice under one path. */
+static void a_directory_that_is_renamed_meanwhile_is_walked_to_its_end(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    make_directory(fd, "m");
+    make_directory(fd, "m/a");
+    make_file(fd, "m/a/1", "");
+    make_directory(fd, "m/b");
+    make_directory(fd, "m/b/c");
+    make_file(fd, "m/b/c/2", "");
+    make_file(fd, "m/z", "");
+    make_directory(fd, "y");
+    start(bench);
+    expect(bench, "");
+    expect(bench, "m");
+    expect(bench, "m/a");
+    assert_int_equal(renameat(fd, "m", fd, "y/n"), 0);
+    static const char *const rest[] = {"m/a/1",   "m/b",       "m/b/c", "m/b/c/2", "m/z",
+                                       "y",       "y/n",       "y/n/a", "y/n/a/1", "y/n/b",
+                                       "y/n/b/c", "y/n/b/c/2", "y/n/z"};
+    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
+        expect(bench, rest[i]);
+    expect_end(bench);
+    assert_int_equal(bench->report.omissions, 0);
+}
+
+/* It goes from a directory that is still to come into one that is being walked. */
+static void what_moves_up_behind_our_back_is_found(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    make_file(fd, "b", "");
+    make_directory(fd, "z");
+    make_directory(fd, "z/d");
+    make_file(fd, "z/d/kept", "");
+    make_file(fd, "z/f", "");
+    start(bench);
+    expect(bench, "");
+    expect(bench, "b");
+    assert_int_equal(renameat(fd, "z/d", fd, "a"), 0);
+    assert_int_equal(renameat(fd, "z/f", fd, "a/f"), 0);
+    expect(bench, "z");
+    expect(bench, "a");
+    expect(bench, "a/f");
+    expect(bench, "a/kept");
+    expect_end(bench);
+    assert_int_equal(bench->report.omissions, 0);
 }
 
 static void deep_trees_take_few_descriptors(void **state)
@@ -586,6 +641,8 @@ int main(void)
         BENCH_TEST(a_listed_name_is_what_it_is_now),
         BENCH_TEST(a_directory_that_is_moved_away_is_not_followed),
         BENCH_TEST(a_directory_that_moves_down_does_not_make_a_loop),
+        BENCH_TEST(a_directory_that_is_renamed_meanwhile_is_walked_to_its_end),
+        BENCH_TEST(what_moves_up_behind_our_back_is_found),
         BENCH_TEST(deep_trees_take_few_descriptors),
         BENCH_TEST(a_directory_that_was_replaced_meanwhile_is_left),
         BENCH_TEST(unreadable_objects_are_named),
