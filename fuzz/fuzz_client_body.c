@@ -65,6 +65,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct client_restore restore;
     struct api_violations violations = {0};
     client_api_read_restore(body, &restore, &violations);
-    (void)remote_api_read_restore_report(body);
+    assert(restore.files == NULL || selection_count(restore.files) <= SELECTION_PATHS_MAX);
+    client_restore_free(&restore);
+    struct remote_restore_report restore_report;
+    remote_api_read_restore_report(body, &restore_report);
+    assert(utf8_is_valid(slice_str(restore_report.error)));
     return 0;
 }

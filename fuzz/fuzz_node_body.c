@@ -48,10 +48,13 @@ static void read_restore(struct slice body)
     if (node_api_parse_restore(body, &order, &err) == 0) {
         assert(order.adapter == NODE_ADAPTER_WINGS || order.download_url.length > 0);
         scope_buf struct buf json = BUF_INIT;
-        job_write_restore_order(&json, order.truncate, order.checksum);
+        job_write_restore_order(&json, &order);
         struct job *job = through_journal(JOB_RESTORE, json.data);
         assert(job->truncates == order.truncate);
         assert(strcmp(job->checksum, order.checksum) == 0);
+        assert((job->files == NULL) == (order.files == NULL));
+        for (size_t i = 0; order.files != NULL && i < selection_count(order.files); i++)
+            assert(slice_equal(selection_path(job->files, i), selection_path(order.files, i)));
         job_free(job);
     } else {
         assert(err.code == ERROR_INVALID);

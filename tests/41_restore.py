@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A restore that fails leaves everything as it was, says so, and can be tried again."""
+import functools
+import http.server
 import io
 import os
 import tarfile
@@ -77,11 +79,12 @@ def test_a_server_tells_how_its_last_restore_ended(server):
     assert last() is None
     good, bad = server.backup()["uuid"], server.backup()["uuid"]
     damage(server.archive(bad), "truncated")
-    for backup, outcome in ((good, True), (bad, False), (good, True)):
+    damaged = "the archive is damaged: it is not what was stored"
+    for backup, outcome, error in ((good, True, None), (bad, False, damaged), (good, True, None)):
         server.restore(backup)
         found = last()
         assert TIME.fullmatch(found.pop("completed_at"))
-        assert found == {"backup": backup, "is_successful": outcome}
+        assert found == {"backup": backup, "is_successful": outcome, "error": error}
 
 
 def test_after_a_failed_restore_a_good_one_works(server):
@@ -326,3 +329,156 @@ def test_a_cancelled_job_leaves_nothing(server):
     assert names in ([], [f"{backup}.tar.gz"])
     if server.view(backup)["completed_at"] and not server.view(backup)["is_successful"]:
         assert names == []
+
+
+# ---- selections ----
+
+WORLD = {"world/level.dat": b"old", "world/region/r.0.0.mca": b"old", "world/region/r.1.0.mca": b"old",
+         "world/session.lock": b"old", "plugins/Essentials/config.yml": b"old", "plugins/other.jar": b"old",
+         "server.properties": b"old"}
+CHANGED = {"world/level.dat": b"new", "world/region/r.0.0.mca": b"new", "world/region/r.9.9.mca": b"new",
+           "world/session.lock": b"new", "plugins/Essentials/config.yml": b"new", "server.properties": b"new"}
+
+
+@pytest.fixture
+def changed(roost):
+    """A server with a backup of WORLD that looks otherwise now."""
+    server = roost.add_server(WORLD)
+    backup = server.backup()["uuid"]
+    server.write(CHANGED)
+    (server.directory / "world/region/r.1.0.mca").unlink()
+    os.chmod(server.directory / "world", 0o710)
+    return server, backup
+
+
+def last_error(server):
+    return server.client().get(server.api).json()["attributes"]["last_restore"]["error"]
+
+
+@pytest.mark.parametrize("files", [["world/level.dat", "world/region"], ["/world/level.dat", "//world/region/"],
+                                   ["world/region/r.0.0.mca", "world/region", "./world/level.dat", "world/level.dat"]])
+@pytest.mark.parametrize("truncate", [True, False])
+def test_only_what_is_selected_is_restored(changed, truncate, files):
+    server, backup = changed
+    wanted = dict(server.tree(), **{"world/level.dat": b"old", "world/region/r.0.0.mca": b"old",
+                                    "world/region/r.1.0.mca": b"old"})
+    if truncate:
+        del wanted["world/region/r.9.9.mca"]
+    untouched = server.directory / "server.properties"
+    before = untouched.stat().st_ino
+    check(server.restore(backup, truncate=truncate, files=files), 204)
+    assert server.tree() == wanted and server.beside() == []
+    assert untouched.stat().st_ino == before
+    assert (server.directory / "world").stat().st_mode & 0o7777 == 0o710
+
+
+def test_the_root_selects_everything(changed):
+    server, backup = changed
+    check(server.restore(backup, files=["/", "world/level.dat"]), 204)
+    assert server.tree() == read_tree_of(WORLD, server)
+
+
+def read_tree_of(files, server):
+    """What tree() would tell of a directory with these files."""
+    other = server.roost.add_server(files)
+    return other.tree()
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_what_is_not_in_the_backup_fails_before_anything_is_touched(changed, truncate):
+    server, backup = changed
+    before = server.tree()
+    check(server.restore(backup, truncate=truncate, files=["world/level.dat", "world/nothing"]), 204)
+    assert server.tree() == before and server.beside() == [] and server.status() is None
+    assert "'world/nothing' is not in the backup" in last_error(server)
+
+
+def test_a_link_on_the_way_is_not_lost(changed, base):
+    server, backup = changed
+    os.rename(server.directory / "world", server.directory / "elsewhere")
+    os.symlink("elsewhere", server.directory / "world")
+    before = server.tree()
+    check(server.restore(backup, files=["world/level.dat"]), 204)
+    assert server.tree() == before and server.beside() == []
+    assert "'world' is no directory there" in last_error(server)
+
+
+VIOLATIONS = [("world", "files", "array"), ([], "files", "array"), ({}, "files", "array"), ([1], "files.0", "path"),
+              (["a", "../b"], "files.1", "path"), (["a/../../etc"], "files.0", "path"), (["a\0b"], None, None),
+              (["x" * 4097], "files.0", "path"), (["x" * 256], "files.0", "path"), (["a"] * 1001, "files", "array")]
+
+
+@pytest.mark.parametrize("files,field,rule", VIOLATIONS, ids=[repr(files)[:24] for files, _, _ in VIOLATIONS])
+def test_a_selection_that_makes_no_sense_is_refused(changed, files, field, rule):
+    server, backup = changed
+    before = server.tree()
+    answer = server.restore(backup, files=files)
+    if field is None:
+        check(answer, 400)
+    else:
+        check(answer, 422)
+        assert answer.json()["errors"][0]["meta"] == {"source_field": field, "rule": rule}
+    assert server.tree() == before and server.status() is None
+
+
+def test_wings_is_not_asked_to_select(changed, make):
+    """It would pass over the field and restore everything."""
+    server, backup = changed
+    before = server.tree()
+    wings = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Wings)
+    threading.Thread(target=wings.serve_forever, daemon=True).start()
+    port = server.roost.rows("SELECT daemonListen FROM nodes")[0]["daemonListen"]
+    try:
+        server.roost.sql("UPDATE nodes SET daemonListen = ?", wings.server_port)
+        answer = server.restore(backup, files=["world"])
+        check(answer, 400)
+        assert "as a whole" in answer.json()["errors"][0]["detail"]
+        assert Wings.asked == ["GET /api/system"]
+    finally:
+        server.roost.sql("UPDATE nodes SET daemonListen = ?", port)
+        wings.shutdown()
+    assert server.tree() == before and server.status() is None
+
+
+class Wings(http.server.BaseHTTPRequestHandler):
+    """A daemon that knows nothing of selections."""
+    asked = []
+
+    def answer(self):
+        self.asked.append(f"{self.command} {self.path}")
+        body = b'{"architecture":"amd64","cpu_count":1,"kernel_version":"6","os":"linux","version":"1.11.13"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_second_name_of_what_is_not_selected_is_said(roost):
+    server = roost.add_server({"a/file": b"old"})
+    os.link(server.directory / "a/file", server.directory / "b")
+    backup = server.backup()["uuid"]
+    server.write({"a/file": b"new"})
+    before = server.tree()
+    check(server.restore(backup, files=["b"]), 204)
+    assert server.tree() == before
+    assert "'b' is a second name of 'a/file'" in last_error(server)
+    check(server.restore(backup, files=["a", "b"]), 204)
+    assert server.tree()["b"] == b"old"
+
+
+def test_the_command_line_selects(changed):
+    server, backup = changed
+    env = {"ROOST_API_KEY": server.key, "ROOST_URL": server.roost.url}
+    run = functools.partial(server.roost.run, env=env)
+    run("backup", "restore", server.uuid, backup, "--only", "world/level.dat", "--only", "/plugins/", "--wait")
+    tree = server.tree()
+    assert tree["world/level.dat"] == b"old" and tree["plugins/Essentials/config.yml"] == b"old"
+    assert tree["server.properties"] == b"new" and tree["world/region/r.9.9.mca"] == b"new"
+    failed = run("backup", "restore", server.uuid, backup, "--only", "nothing", "--wait", status=1)
+    assert "'nothing' is not in the backup" in failed.stderr
+    assert "'..'" in run("backup", "restore", server.uuid, backup, "--only", "../x", status=2).stderr

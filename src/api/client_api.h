@@ -4,6 +4,7 @@
 
 #include "api/api_error.h"
 #include "api/dialect.h"
+#include "api/files.h"
 #include "base/json.h"
 #include "base/uuid.h"
 #include "net/client.h"
@@ -76,10 +77,12 @@ void client_api_read_create(const json_t *body, struct client_create *create,
 void client_create_free(struct client_create *create);
 
 struct client_restore {
-    bool truncate; /* true where the body does not say */
+    bool truncate;           /* true where the body does not say */
+    struct selection *files; /* ours: only these; NULL: everything */
 };
 void client_api_read_restore(const json_t *body, struct client_restore *restore,
                              struct api_violations *violations);
+void client_restore_free(struct client_restore *restore);
 
 /* page and per_page: default 20, at most 50; what is not a positive number counts as absent. */
 struct client_page {
@@ -130,13 +133,14 @@ struct client_server {
 };
 
 /*
- * How the server's last restore ended: {"backup":…,"is_successful":…,"completed_at":…}, or null
+ * How the server's last restore ended: {"backup":…,"is_successful":…,"completed_at":…,"error":…}, or null
  * where none ended since one began.  Pterodactyl's own clients cannot tell; `status` alone does not say.
  */
 struct client_last_restore {
     const char *backup; /* NULL: null */
     bool is_successful;
     int64_t completed_at_us;
+    const char *error; /* NULL: null */
 };
 void client_api_write_server(struct json_writer *w, const struct client_server *server);
 /* The whole answer of GET server; `permissions` ("*" for all) ends with NULL. */
@@ -182,7 +186,7 @@ int client_api_backup_view(struct client_api *api, const char *server, const cha
 json_t *client_api_backup_list(struct client_api *api, const char *server, int64_t page,
                                int64_t per_page, struct error *err);
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
-                              bool truncate, struct error *err);
+                              bool truncate, const struct selection *files, struct error *err);
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err);
 int client_api_backup_unlock(struct client_api *api, const char *server, const char *backup,

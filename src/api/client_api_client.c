@@ -241,12 +241,20 @@ static int order(struct client_api *api, const char *method, const struct buf *p
 }
 
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
-                              bool truncate, struct error *err)
+                              bool truncate, const struct selection *files, struct error *err)
 {
     scope_buf struct buf path = BUF_INIT;
+    scope_buf struct buf body = BUF_INIT;
     add_path(&path, server, backup, "restore");
-    const char *body = truncate ? "{\"truncate\":true}" : "{\"truncate\":false}";
-    return order(api, "POST", &path, slice_str(body), err);
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_bool(&w, "truncate", truncate);
+    if (files != NULL) {
+        json_key(&w, "files");
+        api_files_write(&w, files);
+    }
+    json_end_object(&w);
+    return order(api, "POST", &path, buf_slice(&body), err);
 }
 
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,

@@ -248,6 +248,30 @@ static void read_ignored(const json_t *body, struct buf *patterns,
                           CLIENT_IGNORED_MAX_BYTES);
 }
 
+/* ---- files ---- */
+
+/* An empty list is refused: whoever meant nothing must not get everything. */
+static void read_files(const json_t *body, struct selection **files,
+                       struct api_violations *violations)
+{
+    const json_t *list = json_object_get(body, "files");
+    struct error reason = ERROR_INIT;
+    char field[32] = "files";
+    int index;
+    if (list == NULL || json_is_null(list))
+        return;
+    *files = api_files_read(list, &index, &reason);
+    if (*files == NULL) {
+        if (index >= 0)
+            snprintf(field, sizeof(field), "files.%d", index);
+        api_violation_add(violations, field, index < 0 ? "array" : "path", "The %s %s", field,
+                          reason.text);
+    } else if (selection_is_everything(*files)) {
+        selection_free(*files);
+        *files = NULL;
+    }
+}
+
 /* ---- requests ---- */
 
 void client_api_read_create(const json_t *body, struct client_create *create,
@@ -277,8 +301,15 @@ void client_create_free(struct client_create *create)
 void client_api_read_restore(const json_t *body, struct client_restore *restore,
                              struct api_violations *violations)
 {
-    restore->truncate = true;
+    *restore = (struct client_restore){.truncate = true};
     read_bool(body, "truncate", "truncate", &restore->truncate, violations);
+    read_files(body, &restore->files, violations);
+}
+
+void client_restore_free(struct client_restore *restore)
+{
+    selection_free(restore->files);
+    restore->files = NULL;
 }
 
 static int64_t read_positive(const char *text, int64_t fallback, int64_t max)

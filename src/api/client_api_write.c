@@ -120,6 +120,7 @@ static void put_last_restore(struct json_writer *w, const struct client_last_res
     json_field_string(w, "backup", last->backup);
     json_field_bool(w, "is_successful", last->is_successful);
     json_field_string(w, "completed_at", completed_at);
+    json_field_string(w, "error", last->error);
     json_end_object(w);
 }
 

@@ -23,6 +23,15 @@ static const struct node_operation_form forms[NODE_OP_COUNT] = {
     [NODE_OP_DOWNLOAD] = {HTTP_GET, "/download/backup", .needs_node_token = false},
 };
 
+const char *node_feature_name(enum node_feature feature)
+{
+    switch (feature) {
+    case NODE_FEATURE_FILES:
+        return "files";
+    }
+    return "";
+}
+
 const struct node_operation_form *node_operation_form(enum node_operation operation)
 {
     assert(operation < NODE_OP_COUNT);

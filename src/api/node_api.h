@@ -2,6 +2,7 @@
 #ifndef API_NODE_API_H
 #define API_NODE_API_H
 
+#include "api/files.h"
 #include "base/json.h"
 #include "base/uuid.h"
 #include "net/client.h"
@@ -41,7 +42,7 @@ enum node_adapter {
 
 /* What a body may hold before it is read at all. */
 enum {
-    NODE_BODY_MAX_BYTES = 256 * 1024, /* the ignore list, escaped in JSON */
+    NODE_BODY_MAX_BYTES = 1024 * 1024, /* lists of patterns and paths, escaped in JSON */
     NODE_IGNORE_MAX_BYTES = 32 * 1024,
     NODE_URL_MAX_BYTES = 8 * 1024,
     NODE_JTI_MAX_BYTES = 128,
@@ -60,6 +61,7 @@ struct node_backup_order {
 struct node_restore_order {
     enum node_adapter adapter;
     bool truncate;
+    struct selection *files; /* ours: only these; NULL: everything */
     struct buf download_url;
     char checksum
         [160]; /* ours, optional: "type:hex" that the panel knows; "" where it does not say */
@@ -90,7 +92,7 @@ void node_api_error(const struct http_request *request, struct http_reply *reply
 
 /*
  * Read a body: 0, or -1 with INVALID and the text that goes on the wire.  What was filled in is the
- * caller's to free in both cases.  Absent fields: no ignore list, truncate_directory false.
+ * caller's to free in both cases.  Absent fields: no ignore list, truncate_directory false, all files.
  */
 int node_api_parse_backup(struct slice body, struct node_backup_order *order, struct error *err);
 int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err);
@@ -132,9 +134,16 @@ bool node_api_restore(struct node_api *api, const struct node_address *node, con
                       struct node_outcome *outcome);
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome);
-/* GET /api/system: reachability, for doctor. */
-bool node_api_system(struct node_api *api, const struct node_address *node,
+/*
+ * GET /api/system: reachability, for doctor; and what the node can do beyond Wings ("features": […]).
+ * `features` may be NULL; it gets bits of enum node_feature.
+ */
+enum node_feature {
+    NODE_FEATURE_FILES = 1 << 0, /* "files": lists, contents and restores of single files */
+};
+bool node_api_system(struct node_api *api, const struct node_address *node, unsigned *features,
                      struct node_outcome *outcome);
+const char *node_feature_name(enum node_feature feature);
 
 /* Appends a signed download token, or a websocket token, for `GET …/download` and `…/websocket`. */
 struct node_token_grant {

@@ -72,6 +72,7 @@ struct order {
     enum node_operation operation;
     const char *ids[2];
     struct slice body;
+    json_t **answer_out; /* of a 2xx answer; NULL stays where it is none.  NULL: nobody asks */
 };
 
 static bool send_order(struct node_api *api, const struct node_address *node,
@@ -101,8 +102,11 @@ static bool send_order(struct node_api *api, const struct node_address *node,
     outcome->may_have_arrived = false;
     outcome->status = answer.status;
     bool is_done = answer.status >= 200 && answer.status < 300;
+    struct error ignored = ERROR_INIT;
     if (!is_done)
         read_refusal(&answer, outcome);
+    else if (order->answer_out != NULL && answer.body.length > 0)
+        *order->answer_out = json_read(buf_slice(&answer.body), &ignored);
     http_answer_free(&answer);
     return is_done;
 }
@@ -138,6 +142,10 @@ bool node_api_restore(struct node_api *api, const struct node_address *node, con
     json_field_string(&w, "download_url", order->download_url.data);
     if (order->checksum[0] != '\0')
         json_field_string(&w, "checksum", order->checksum);
+    if (order->files != NULL) {
+        json_key(&w, "files");
+        api_files_write(&w, order->files);
+    }
     json_end_object(&w);
     struct order sent = {NODE_OP_RESTORE, {server, backup}, buf_slice(&body)};
     return send_order(api, node, &sent, outcome);
@@ -150,9 +158,25 @@ bool node_api_delete(struct node_api *api, const struct node_address *node, cons
     return send_order(api, node, &sent, outcome) || outcome->status == 404;
 }
 
-bool node_api_system(struct node_api *api, const struct node_address *node,
+static unsigned read_features(const json_t *answer)
+{
+    const json_t *names = json_object_get(answer, "features");
+    unsigned features = 0;
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name != NULL && strcmp(name, node_feature_name(NODE_FEATURE_FILES)) == 0)
+            features |= NODE_FEATURE_FILES;
+    }
+    return features;
+}
+
+bool node_api_system(struct node_api *api, const struct node_address *node, unsigned *features,
                      struct node_outcome *outcome)
 {
-    struct order sent = {NODE_OP_SYSTEM, {NULL}, {NULL, 0}};
-    return send_order(api, node, &sent, outcome);
+    scope_json json_t *answer = NULL;
+    struct order sent = {.operation = NODE_OP_SYSTEM, .answer_out = &answer};
+    bool is_done = send_order(api, node, &sent, outcome);
+    if (features != NULL)
+        *features = read_features(answer);
+    return is_done;
 }

@@ -79,6 +79,24 @@ int node_api_parse_backup(struct slice body, struct node_backup_order *order, st
     return read_text(object, "ignore", NODE_IGNORE_MAX_BYTES, &order->ignore, err);
 }
 
+/* Absent and null are everything; so is a list that has the root in it. */
+static int read_files(const json_t *object, struct selection **files, struct error *err)
+{
+    const json_t *list = json_object_get(object, "files");
+    struct error reason = ERROR_INIT;
+    int index;
+    if (list == NULL || json_is_null(list))
+        return 0;
+    *files = api_files_read(list, &index, &reason);
+    if (*files == NULL)
+        return error_set(err, ERROR_INVALID, "The files field %s", reason.text);
+    if (selection_is_everything(*files)) {
+        selection_free(*files);
+        *files = NULL;
+    }
+    return 0;
+}
+
 int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err)
 {
     *order = (struct node_restore_order){.download_url = BUF_INIT};
@@ -91,6 +109,8 @@ int node_api_parse_restore(struct slice body, struct node_restore_order *order, 
     if (truncate != NULL && !json_is_boolean(truncate))
         return error_set(err, ERROR_INVALID, "The truncate_directory field must be true or false.");
     order->truncate = json_is_true(truncate);
+    if (read_files(object, &order->files, err) < 0)
+        return -1;
     if (read_text(object, "download_url", NODE_URL_MAX_BYTES, &order->download_url, err) < 0)
         return -1;
     if (order->adapter == NODE_ADAPTER_S3 && order->download_url.length == 0)
@@ -156,5 +176,6 @@ void node_backup_order_free(struct node_backup_order *order)
 void node_restore_order_free(struct node_restore_order *order)
 {
     buf_free(&order->download_url);
-    order->download_url = (struct buf)BUF_INIT;
+    selection_free(order->files);
+    *order = (struct node_restore_order){.download_url = BUF_INIT};
 }

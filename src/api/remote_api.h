@@ -55,7 +55,11 @@ void remote_api_read_progress(const json_t *body, struct remote_progress *progre
 void remote_api_read_report(const json_t *body, struct remote_report *report,
                             struct api_violations *violations);
 /* "successful" decides; a body without it counts as a failure, as upstream does not validate it. */
-bool remote_api_read_restore_report(const json_t *body);
+struct remote_restore_report {
+    bool is_successful;
+    char error[200]; /* ours: why not, for people; "" where the node does not say */
+};
+void remote_api_read_restore_report(const json_t *body, struct remote_restore_report *report);
 
 /* One server of the boot list or alone: {"uuid":…,"settings":{…},"process_configuration":{…}}. */
 struct remote_server {
@@ -85,8 +89,8 @@ void remote_api_stop(struct remote_api *api);
  */
 int remote_api_report_backup(struct remote_api *api, const char *backup,
                              const struct remote_report *report, struct error *err);
-int remote_api_report_restore(struct remote_api *api, const char *backup, bool is_successful,
-                              struct error *err);
+int remote_api_report_restore(struct remote_api *api, const char *backup,
+                              const struct remote_restore_report *report, struct error *err);
 int remote_api_heartbeat(struct remote_api *api, const char *backup,
                          const struct remote_progress *progress, struct error *err);
 

@@ -169,13 +169,19 @@ int remote_api_report_backup(struct remote_api *api, const char *backup,
                 err);
 }
 
-int remote_api_report_restore(struct remote_api *api, const char *backup, bool is_successful,
-                              struct error *err)
+int remote_api_report_restore(struct remote_api *api, const char *backup,
+                              const struct remote_restore_report *report, struct error *err)
 {
-    const char *body = is_successful ? "{\"successful\":true}" : "{\"successful\":false}";
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_bool(&w, "successful", report->is_successful);
+    if (report->error[0] != '\0')
+        json_field_string(&w, "error", report->error);
+    json_end_object(&w);
     return call(api,
                 &(struct remote_call){
-                    .operation = REMOTE_OP_RESTORE_REPORT, .id = backup, .body = slice_str(body)},
+                    .operation = REMOTE_OP_RESTORE_REPORT, .id = backup, .body = buf_slice(&body)},
                 err);
 }
 

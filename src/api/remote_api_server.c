@@ -185,10 +185,21 @@ void remote_api_read_progress(const json_t *body, struct remote_progress *progre
     progress->expected_bytes = read_count(body, "expected_bytes");
 }
 
-bool remote_api_read_restore_report(const json_t *body)
+void remote_api_read_restore_report(const json_t *body, struct remote_restore_report *report)
 {
     bool is_successful = false;
-    return to_bool(json_object_get(body, "successful"), &is_successful) && is_successful;
+    *report = (struct remote_restore_report){
+        .is_successful =
+            to_bool(json_object_get(body, "successful"), &is_successful) && is_successful,
+    };
+    if (report->is_successful)
+        return;
+    /* Cut in the middle of a character it would be no UTF-8 any more. */
+    const char *text = json_get_string(body, "error", "");
+    size_t length = strnlen(text, sizeof(report->error) - 1);
+    while (length > 0 && !utf8_is_valid(slice_of(text, length)))
+        length--;
+    snprintf(report->error, sizeof(report->error), "%.*s", (int)length, text);
 }
 
 static void put_empty_object(struct json_writer *w, const char *key)

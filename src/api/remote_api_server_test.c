@@ -143,10 +143,15 @@ static void only_a_clear_yes_ends_a_restore_well(void **state)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         json_t *body = parse(rows[i].body);
-        assert_int_equal(remote_api_read_restore_report(body), rows[i].is_successful);
+        struct remote_restore_report report;
+        remote_api_read_restore_report(body, &report);
+        assert_int_equal(report.is_successful, rows[i].is_successful);
         json_decref(body);
     }
-    assert_false(remote_api_read_restore_report(NULL));
+    struct remote_restore_report report;
+    remote_api_read_restore_report(NULL, &report);
+    assert_false(report.is_successful);
+    assert_string_equal(report.error, "");
 }
 
 static void a_server_is_described_as_wings_reads_it(void **state)

@@ -249,12 +249,16 @@ static int run_download(const struct invocation *invocation, struct error *err)
 
 /* ---- restore ---- */
 
+struct ended {
+    bool is_known, is_successful;
+    char reason[200];
+};
+
 /*
  * What the server's attributes say of the restore: 1 it goes on, 0 it is over, -1.  A panel of ours also tells
  * how the last one ended; others do not.
  */
-static int look_at_restore(struct target *target, bool *is_known, bool *is_successful,
-                           struct error *err)
+static int look_at_restore(struct target *target, struct ended *ended, struct error *err)
 {
     scope_json json_t *answer = client_api_server(target->contact.api, target->server, err);
     if (answer == NULL)
@@ -263,22 +267,31 @@ static int look_at_restore(struct target *target, bool *is_known, bool *is_succe
     if (strcmp(json_get_string(attributes, "status", ""), "restoring_backup") == 0)
         return 1;
     json_t *last = json_object_get(attributes, "last_restore");
-    *is_known = strcmp(json_get_string(last, "backup", ""), target->backup) == 0;
-    *is_successful = json_get_bool(last, "is_successful", false);
+    ended->is_known = strcmp(json_get_string(last, "backup", ""), target->backup) == 0;
+    ended->is_successful = json_get_bool(last, "is_successful", false);
+    snprintf(ended->reason, sizeof(ended->reason), "%s", json_get_string(last, "error", ""));
     return 0;
+}
+
+/* Why the last restore failed, as the panel tells it; ours does. */
+static int restore_failed(const char *reason, struct error *err)
+{
+    return error_set(err, ERROR_IO,
+                     "the restore failed, and the server's files are as they were: %s",
+                     reason[0] == '\0' ? "the node's log says why" : reason);
 }
 
 static int wait_for_restore(struct target *target, struct error *err)
 {
     const struct cancel *cancel = stop_on_signal();
     unsigned pause_ms = POLL_FIRST_MS, missed = 0;
-    bool is_known = false, is_successful = false;
+    struct ended ended = {.is_known = false};
     int state = 1;
     while (state == 1) {
         if (!stop_sleep(cancel, pause_ms))
             return interrupted("the restore", err);
         pause_ms = pause_ms * 3 / 2 < POLL_MAX_MS ? pause_ms * 3 / 2 : POLL_MAX_MS;
-        state = look_at_restore(target, &is_known, &is_successful, err);
+        state = look_at_restore(target, &ended, err);
         if (state >= 0)
             missed = 0;
         else if (may_miss(err, &missed))
@@ -286,24 +299,45 @@ static int wait_for_restore(struct target *target, struct error *err)
     }
     if (state < 0)
         return -1;
-    if (is_known && !is_successful)
-        return error_set(err, ERROR_IO,
-                         "the restore failed, and the server's files are as they were; the node's "
-                         "log says why");
-    if (!is_known)
+    if (ended.is_known && !ended.is_successful)
+        return restore_failed(ended.reason, err);
+    if (!ended.is_known)
         complain("the restore has ended; this panel does not tell whether it succeeded");
+    return 0;
+}
+
+/* What --only names; NULL: everything. */
+static int read_paths(const struct invocation *invocation, struct selection **files,
+                      struct error *err)
+{
+    for (int i = 0; i < invocation->given_count; i++) {
+        const char *path = invocation->given[i].value;
+        if (strcmp(invocation->given[i].option->name, "only") != 0)
+            continue;
+        if (*files == NULL)
+            *files = selection_new();
+        if (!utf8_is_valid(slice_str(path)))
+            return error_set(err, ERROR_INVALID,
+                             "'--only' takes no name that is not UTF-8: name its directory");
+        if (selection_add(*files, slice_str(path), err) < 0) {
+            err->code = ERROR_INVALID;
+            return error_wrap(err, "'--only'");
+        }
+    }
     return 0;
 }
 
 static int run_restore(const struct invocation *invocation, struct error *err)
 {
     scope_target struct target target = {.server = ""};
+    scope_selection struct selection *files = NULL;
     bool keeps = option_is_given(invocation, "no-truncate");
     if (keeps && option_is_given(invocation, "truncate"))
         return error_set(err, ERROR_INVALID, "'--truncate' and '--no-truncate' exclude each other");
-    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
-        client_api_backup_restore(target.contact.api, target.server, target.backup, !keeps, err) <
-            0)
+    if (read_paths(invocation, &files, err) < 0 ||
+        target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
+        client_api_backup_restore(target.contact.api, target.server, target.backup, !keeps, files,
+                                  err) < 0)
         return -1;
     if (!option_is_given(invocation, "wait")) {
         say("the restore of %s has begun", target.backup);
@@ -439,6 +473,7 @@ static const struct command restore = {
         (const struct option[]){
             {"truncate", 0, NULL, "remove files that are not in the backup; the default"},
             {"no-truncate", 0, NULL, "keep files that are not in the backup"},
+            {"only", 0, "PATH", "restore only this file or directory; repeatable", true},
             {"wait", 'w', NULL, "wait until it is over"},
             OPTIONS_CONTACT,
             OPTION_END},

@@ -93,7 +93,7 @@ static int check_node(const struct node *node, void *context, struct error *err)
     }
     struct node_address address = {.base_url = url, .token = token.data};
     struct node_outcome outcome = {.status = 0};
-    if (node_api_system(visit->api, &address, &outcome))
+    if (node_api_system(visit->api, &address, NULL, &outcome))
         doctor_note(visit->doctor, FINDING_OK, subject, NULL, "%s answers", url);
     else if (outcome.status == 401 || outcome.status == 403)
         doctor_note(visit->doctor, FINDING_WRONG, subject,

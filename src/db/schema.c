@@ -195,12 +195,18 @@ static const char *const outcomes[] = {
     NULL,
 };
 
+static const char *const reasons[] = {
+    "ALTER TABLE roost_last_restores ADD COLUMN error TEXT", /* what its node said of a failure */
+    NULL,
+};
+
 static const struct db_migration steps[] = {
     {"001 users and keys", people},
     {"002 nodes and servers", places},
     {"003 backups", backups},
     {"004 activity", record_of_events},
     {"005 outcomes of restores", outcomes},
+    {"006 reasons of failed restores", reasons},
 };
 
 int schema_prepare(struct db *db, struct error *err)

@@ -12,7 +12,7 @@
  *   roost_backups   backup_id, lease_until (UTC text), restore_requested_at …
  *   roost_api_keys  api_key_id, dialect ('classic', 'extended' or NULL)
  *   roost_restores  server_id (unique), backup_id, started_at: which restore a server's state stands for
- *   roost_last_restores  server_id, backup_uuid, is_successful, ended_at: how the last one ended
+ *   roost_last_restores  server_id, backup_uuid, is_successful, ended_at, error: how the last one ended
  *
  * Makes or updates them.
  */

@@ -73,14 +73,19 @@ int server_restore_find(struct db_session *session, int64_t server_id, int64_t *
                         struct error *err);
 int server_restore_end(struct db_session *session, int64_t server_id, struct error *err);
 
+enum {
+    SERVER_RESTORE_ERROR_BYTES = 200
+};
+
 /* How a server's last restore ended: known from its end until the next one begins. */
 struct server_last_restore {
     char backup[UUID_TEXT_BYTES];
     bool is_successful;
     int64_t ended_at_us;
+    char error[SERVER_RESTORE_ERROR_BYTES]; /* for people; "" on success, or where nobody said */
 };
-int server_restore_note(struct db_session *session, int64_t server_id, const char *backup_uuid,
-                        bool is_successful, struct error *err);
+int server_restore_note(struct db_session *session, int64_t server_id,
+                        const struct server_last_restore *ended, struct error *err);
 
 /* 1, 0 or -1. */
 int server_restore_last(struct db_session *session, int64_t server_id,

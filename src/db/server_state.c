@@ -85,8 +85,8 @@ int server_restore_end(struct db_session *session, int64_t server_id, struct err
                   DB_PARAMS(db_int(server_id)), NULL, err);
 }
 
-int server_restore_note(struct db_session *session, int64_t server_id, const char *backup_uuid,
-                        bool is_successful, struct error *err)
+int server_restore_note(struct db_session *session, int64_t server_id,
+                        const struct server_last_restore *ended, struct error *err)
 {
     char now[TIME_TEXT_BYTES];
     if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
@@ -94,10 +94,11 @@ int server_restore_note(struct db_session *session, int64_t server_id, const cha
         return -1;
     return db_run(
         session,
-        "INSERT INTO roost_last_restores (server_id, backup_uuid, is_successful, ended_at)"
-        " VALUES (?, ?, ?, ?)",
-        DB_PARAMS(db_int(server_id), db_text(backup_uuid), db_int(is_successful),
-                  db_text(db_time_text(time_now_us(), now))),
+        "INSERT INTO roost_last_restores (server_id, backup_uuid, is_successful, ended_at, error)"
+        " VALUES (?, ?, ?, ?, ?)",
+        DB_PARAMS(db_int(server_id), db_text(ended->backup), db_int(ended->is_successful),
+                  db_text(db_time_text(time_now_us(), now)),
+                  db_text(ended->error[0] == '\0' ? NULL : ended->error)),
         NULL, err);
 }
 
@@ -106,7 +107,7 @@ int server_restore_last(struct db_session *session, int64_t server_id,
 {
     struct db_rows rows;
     if (db_query(session,
-                 "SELECT backup_uuid, is_successful, ended_at FROM roost_last_restores"
+                 "SELECT backup_uuid, is_successful, ended_at, error FROM roost_last_restores"
                  " WHERE server_id = ?",
                  DB_PARAMS(db_int(server_id)), &rows, err) < 0)
         return -1;
@@ -115,6 +116,8 @@ int server_restore_last(struct db_session *session, int64_t server_id,
         snprintf(last->backup, sizeof(last->backup), "%s", db_get_text(&rows, 0));
         last->is_successful = db_get_int(&rows, 1) != 0;
         last->ended_at_us = db_get_time_us(&rows, 2);
+        const char *error = db_get_text(&rows, 3);
+        snprintf(last->error, sizeof(last->error), "%s", error == NULL ? "" : error);
     }
     db_rows_end(&rows);
     return found;

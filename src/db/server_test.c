@@ -230,8 +230,14 @@ static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
     struct server_last_restore last;
     assert_ok(backup_insert(session, &backup, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 0);
-    assert_ok(server_restore_note(session, id, backup.uuid, false, &err));
-    assert_ok(server_restore_note(session, id, backup.uuid, true, &err));
+    struct server_last_restore ended = {.is_successful = false, .error = "no space"};
+    snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
+    assert_ok(server_restore_note(session, id, &ended, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 1);
+    assert_string_equal(last.error, "no space");
+    ended = (struct server_last_restore){.is_successful = true};
+    snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
+    assert_ok(server_restore_note(session, id, &ended, &err));
     assert_ok(backup_delete(session, backup.id, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 1);
     assert_string_equal(last.backup, backup.uuid);

@@ -104,14 +104,14 @@ int accept_backup(struct node *node, const char *server, const char *backup, str
     return result;
 }
 
-int accept_restore(struct node *node, const char *server, const char *backup, bool truncates,
-                   const char *checksum, struct error *err)
+int accept_restore(struct node *node, const char *server, const char *backup,
+                   const struct node_restore_order *wanted, struct error *err)
 {
     scope_fd int fd = place_open_archive(&node->places, server, backup, err);
     if (fd < 0)
         return -1;
     scope_buf struct buf order = BUF_INIT;
-    job_write_restore_order(&order, truncates, checksum);
+    job_write_restore_order(&order, wanted);
     pthread_mutex_lock(&node->accept);
     int result =
         queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE, .server = server})

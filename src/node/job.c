@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "api/node_api.h"
 #include "base/mem.h"
 
 static char *copy_or_null(const char *text)
@@ -13,10 +13,22 @@ static char *copy_or_null(const char *text)
     return text == NULL ? NULL : xstrdup(text);
 }
 
+/* NULL: everything.  INVALID: what no order of ours holds. */
+static int read_files(const json_t *order, struct selection **files, struct error *err)
+{
+    const json_t *list = json_object_get(order, "files");
+    int index;
+    if (list == NULL)
+        return 0;
+    *files = api_files_read(list, &index, err);
+    return *files == NULL ? -1 : 0;
+}
+
 struct job *job_from_record(const struct journal_job *record, struct error *err)
 {
     scope_json json_t *order = json_read(slice_str(record->order), err);
-    if (order == NULL) {
+    struct selection *files = NULL;
+    if (order == NULL || read_files(order, &files, err) < 0) {
         error_wrap(err, "reading the order for backup %s", record->backup);
         return NULL;
     }
@@ -27,6 +39,7 @@ struct job *job_from_record(const struct journal_job *record, struct error *err)
     job->record.live_name = copy_or_null(record->live_name);
     job->record.stage_name = copy_or_null(record->stage_name);
     job->ignore = xstrdup(json_get_string(order, "ignore", ""));
+    job->files = files;
     job->truncates = json_get_bool(order, "truncate", false);
     snprintf(job->checksum, sizeof(job->checksum), "%s", json_get_string(order, "checksum", ""));
     return job;
@@ -38,6 +51,7 @@ void job_free(struct job *job)
         return;
     journal_job_clear(&job->record);
     free(job->ignore);
+    selection_free(job->files);
     free(job);
 }
 
@@ -50,12 +64,16 @@ void job_write_backup_order(struct buf *out, struct slice ignore)
     json_end_object(&w);
 }
 
-void job_write_restore_order(struct buf *out, bool truncates, const char *checksum)
+void job_write_restore_order(struct buf *out, const struct node_restore_order *order)
 {
     struct json_writer w = json_writer_to(out);
     json_begin_object(&w);
-    json_field_bool(&w, "truncate", truncates);
-    json_field_string(&w, "checksum", checksum);
+    json_field_bool(&w, "truncate", order->truncate);
+    json_field_string(&w, "checksum", order->checksum);
+    if (order->files != NULL) {
+        json_key(&w, "files");
+        api_files_write(&w, order->files);
+    }
     json_end_object(&w);
 }
 

@@ -13,9 +13,12 @@ struct job {
     struct journal_job record;
 
     /* The order, read. */
-    char *ignore;       /* backups: pattern lines; "" where .pteroignore decides */
-    bool truncates;     /* restores */
-    char checksum[160]; /* restores: "type:hex" that the panel knows, or "" */
+    char *ignore;            /* backups: pattern lines; "" where .pteroignore decides */
+    bool truncates;          /* restores */
+    struct selection *files; /* restores: only these; NULL: everything */
+    char checksum[160];      /* restores: "type:hex" that the panel knows, or "" */
+
+    char reason[200]; /* why it failed, where a tenant may read that; "" */
 
     struct cancel cancel;
     _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
@@ -35,7 +38,8 @@ void job_free(struct job *job);
 
 /* The JSON of an order. */
 void job_write_backup_order(struct buf *out, struct slice ignore);
-void job_write_restore_order(struct buf *out, bool truncates, const char *checksum);
+struct node_restore_order;
+void job_write_restore_order(struct buf *out, const struct node_restore_order *order);
 
 /* What a tenant may read about an error: the node's own paths stay in its log. */
 const char *job_error_text(const struct error *err);

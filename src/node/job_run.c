@@ -53,7 +53,8 @@ static void fill_report(struct journal_report *report, const struct job *job,
     snprintf(report->server, sizeof(report->server), "%s", job->record.server);
     snprintf(report->backup, sizeof(report->backup), "%s", job->record.backup);
     if (error_is_set(err)) {
-        snprintf(report->error, sizeof(report->error), "%s", job_error_text(err));
+        snprintf(report->error, sizeof(report->error), "%s",
+                 job->reason[0] != '\0' ? job->reason : job_error_text(err));
     } else if (report->kind == JOB_BACKUP) {
         report->size_bytes = archive->size_bytes;
         snprintf(report->checksum, sizeof(report->checksum), "%s", archive->checksum);

@@ -73,8 +73,9 @@ void keeper_wake(struct node *node);  /* a report left the outbox */
 int accept_backup(struct node *node, const char *server, const char *backup, struct slice ignore,
                   struct error *err);
 /* NOT_FOUND: no such archive.  CONFLICT: a restore of this server runs. */
-int accept_restore(struct node *node, const char *server, const char *backup, bool truncates,
-                   const char *checksum, struct error *err);
+struct node_restore_order;
+int accept_restore(struct node *node, const char *server, const char *backup,
+                   const struct node_restore_order *order, struct error *err);
 /* NOT_FOUND: no such backup.  CONFLICT: it is being restored.  UNAVAILABLE: its job does not stop. */
 int accept_delete(struct node *node, const char *server, const char *backup, struct error *err);
 int accept_delete_all(struct node *node, const char *server, struct error *err);

@@ -54,12 +54,19 @@ enum outbox_verdict outbox_judge(enum error_code code, int64_t refused_for_us)
     return OUTBOX_PAUSE;
 }
 
+static int send_restore_report(struct outbox *outbox, const struct journal_report *report,
+                               struct error *err)
+{
+    struct remote_restore_report body = {.is_successful = report->is_successful};
+    snprintf(body.error, sizeof(body.error), "%s", report->error);
+    return remote_api_report_restore(outbox->remote, report->backup, &body, err);
+}
+
 static int send_report(struct outbox *outbox, const struct journal_report *report,
                        struct error *err)
 {
     if (report->kind == JOB_RESTORE)
-        return remote_api_report_restore(outbox->remote, report->backup, report->is_successful,
-                                         err);
+        return send_restore_report(outbox, report, err);
     struct remote_report body = {.is_successful = report->is_successful,
                                  .size_bytes = report->size_bytes};
     snprintf(body.checksum, sizeof(body.checksum), "%s", report->checksum);

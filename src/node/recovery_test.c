@@ -103,15 +103,17 @@ static bool nothing_is_left_beside(struct world *world)
     return false;
 }
 
+#define INTERRUPTED "{\"successful\":false,\"error\":\"the node was stopped or restarted\"}"
+
 static void a_restore_is_settled_by_what_is_live(void **context)
 {
     const struct {
         enum crash crash;
         const char *live, *report;
     } rows[] = {
-        {CRASH_QUEUED, "old", "{\"successful\":false}"},
-        {CRASH_STAGING, "old", "{\"successful\":false}"},
-        {CRASH_BEFORE_EXCHANGE, "old", "{\"successful\":false}"},
+        {CRASH_QUEUED, "old", INTERRUPTED},
+        {CRASH_STAGING, "old", INTERRUPTED},
+        {CRASH_BEFORE_EXCHANGE, "old", INTERRUPTED},
         {CRASH_AFTER_EXCHANGE, "new", "{\"successful\":true}"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -123,6 +123,12 @@ static void log_report(const struct job *job, const struct report *report)
                 first == NULL ? "" : first->detail);
 }
 
+/* The error names nothing but the tenant's own files: it may be read. */
+static void tell(struct job *job, const struct error *err)
+{
+    snprintf(job->reason, sizeof(job->reason), "%.*s", (int)sizeof(job->reason) - 1, err->text);
+}
+
 /* Fill the stage from the archive, and check what was read. */
 static int fill_stage(struct node *node, struct job *job, int archive_fd, struct stage *stage,
                       struct error *err)
@@ -139,6 +145,7 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
     if (source == NULL)
         return -1;
     struct copy_options options = {
+        .selection = job->files,
         .cancel = &job->cancel,
         .progress = &job->progress,
         .rate_bytes_per_s = node->config.write_limit_bytes_per_s,
@@ -155,14 +162,32 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
         log_report(job, &report);
     report_free(&report);
     source_free(source);
+    if (result < 0 && job->files != NULL &&
+        (err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID))
+        tell(job, err);
+    return result;
+}
+
+/* What stays of the live tree: with neither, nothing. */
+static int merge(struct job *job, struct stage *stage, struct error *err)
+{
+    if (job->truncates && job->files == NULL)
+        return 0;
+    struct merge_options options = {
+        .staged = job->files,
+        .except = job->truncates ? job->files : NULL,
+        .cancel = &job->cancel,
+    };
+    int result = stage_merge_live(stage, &options, err);
+    if (result < 0 && err->code == ERROR_INVALID)
+        tell(job, err);
     return result;
 }
 
 /* The instant, with its identity journalled before it. */
 static int exchange(struct node *node, struct job *job, struct stage *stage, struct error *err)
 {
-    struct merge_options merge = {.cancel = &job->cancel};
-    if (!job->truncates && stage_merge_live(stage, &merge, err) < 0)
+    if (merge(job, stage, err) < 0)
         return -1;
     if (cancel_is_set(&job->cancel))
         return error_set(err, ERROR_CANCELLED, "the restore was cancelled");

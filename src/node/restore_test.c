@@ -142,7 +142,8 @@ static void a_restore_that_a_stop_interrupts_is_reported_as_failed(void **contex
     world_hold_servers(world, false);
     world_start_node(world);
     world_wait_restores(world, 1);
-    assert_string_equal(world->panel.restore, "{\"successful\":false}");
+    assert_string_equal(world->panel.restore,
+                        "{\"successful\":false,\"error\":\"the node was stopped or restarted\"}");
     assert_live(world, "level.dat", "new");
     assert_true(is_swept(world));
 }

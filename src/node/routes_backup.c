@@ -72,8 +72,7 @@ void route_restore(const struct http_request *request, struct http_reply *reply,
         node_api_error(request, reply, 400, NODE_ERROR_NO_OBJECT_STORAGE);
     } else {
         struct error err = ERROR_INIT;
-        int result = accept_restore(node, http_param(request, "server"), backup, order.truncate,
-                                    order.checksum, &err);
+        int result = accept_restore(node, http_param(request, "server"), backup, &order, &err);
         answer(request, reply, 202, result, &err);
     }
     node_restore_order_free(&order);

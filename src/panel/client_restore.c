@@ -122,11 +122,13 @@ static void set_checksum(const struct backup *backup, struct node_restore_order 
         snprintf(order->checksum, sizeof(order->checksum), "%s", backup->checksum);
 }
 
-static bool dispatch(struct client_call *call, const struct node_link *link, bool truncate)
+static bool dispatch(struct client_call *call, const struct node_link *link,
+                     const struct client_restore *restore)
 {
     struct node_restore_order order = {
         .adapter = NODE_ADAPTER_WINGS,
-        .truncate = truncate,
+        .truncate = restore->truncate,
+        .files = restore->files,
         .download_url = BUF_INIT,
     };
     set_checksum(&call->backup, &order);
@@ -145,30 +147,46 @@ static bool dispatch(struct client_call *call, const struct node_link *link, boo
     return false;
 }
 
-static void restore_with(struct client_call *call, bool truncate, const struct node_link *link)
+/*
+ * Wings passes over fields that it does not know, and would restore everything: so the node is asked
+ * first.  False where the reply is written.
+ */
+static bool node_can_select(struct client_call *call, const struct node_link *link)
+{
+    struct node_address address = node_link_address(link);
+    struct node_outcome outcome;
+    unsigned features = 0;
+    if (!node_api_system(call->panel->nodes, &address, &features, &outcome)) {
+        client_refuse_outcome(call, &outcome);
+        return false;
+    }
+    if ((features & NODE_FEATURE_FILES) != 0)
+        return true;
+    api_error_reply(call->reply, call->dialect, API_ERROR_BAD_REQUEST,
+                    "The node of this server can only restore a backup as a whole.");
+    return false;
+}
+
+static void restore_with(struct client_call *call, const struct client_restore *restore,
+                         const struct node_link *link)
 {
     struct error err = ERROR_INIT;
     enum api_error refusal = API_ERROR_COUNT;
-    if (begin(call, truncate, &refusal, &err) < 0) {
+    if (restore->files != NULL && !node_can_select(call, link))
+        return;
+    if (begin(call, restore->truncate, &refusal, &err) < 0) {
         client_fail(call, &err);
     } else if (refusal != API_ERROR_COUNT) {
         client_refuse(call, refusal);
-    } else if (dispatch(call, link, truncate)) {
-        log_info("restore started server=%s backup=%s truncate=%d", call->view->server.uuid,
-                 call->backup.uuid, truncate);
+    } else if (dispatch(call, link, restore)) {
+        log_info("restore started server=%s backup=%s truncate=%d%s", call->view->server.uuid,
+                 call->backup.uuid, restore->truncate, restore->files == NULL ? "" : " selected=1");
         http_reply_status(call->reply, call->dialect == DIALECT_EXTENDED ? 202 : 204);
     }
 }
 
-void client_backup_restore(struct client_call *call)
+static void check_and_restore(struct client_call *call, const struct client_restore *restore)
 {
-    struct client_restore restore;
-    struct api_violations violations = {0};
-    client_api_read_restore(call->body, &restore, &violations);
-    if (violations.count > 0) {
-        api_violations_reply(call->reply, &violations);
-        return;
-    }
     enum api_error refusal = restore_error(&call->view->server, &call->backup);
     if (refusal != API_ERROR_COUNT) {
         client_refuse(call, refusal);
@@ -186,6 +204,18 @@ void client_backup_restore(struct client_call *call)
                        &err) < 0)
         client_fail(call, &err);
     else
-        restore_with(call, restore.truncate, &link);
+        restore_with(call, restore, &link);
     node_link_close(&link);
+}
+
+void client_backup_restore(struct client_call *call)
+{
+    struct client_restore restore;
+    struct api_violations violations = {0};
+    client_api_read_restore(call->body, &restore, &violations);
+    if (violations.count > 0)
+        api_violations_reply(call->reply, &violations);
+    else
+        check_and_restore(call, &restore);
+    client_restore_free(&restore);
 }

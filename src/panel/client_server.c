@@ -132,6 +132,7 @@ void client_server(struct client_call *call)
         .backup = found > 0 ? last.backup : NULL,
         .is_successful = found > 0 && last.is_successful,
         .completed_at_us = found > 0 ? last.ended_at_us : 0,
+        .error = found > 0 && last.error[0] != '\0' ? last.error : NULL,
     };
     const struct client_server answer = {
         .id = server->id,

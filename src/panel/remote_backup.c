@@ -204,7 +204,7 @@ static int end_restore(struct remote_call *call, struct db_session *session,
                        const struct backup *backup, const void *argument, enum api_error *refusal,
                        struct error *err)
 {
-    const bool *is_successful = argument;
+    const struct remote_restore_report *report = argument;
     bool is_it, has_row;
     if (is_restoring(session, backup, &is_it, &has_row, err) < 0)
         return -1;
@@ -214,18 +214,22 @@ static int end_restore(struct remote_call *call, struct db_session *session,
         return -1;
     if (has_row && server_restore_end(session, backup->server_id, err) < 0)
         return -1;
-    if (server_restore_note(session, backup->server_id, backup->uuid, *is_successful, err) < 0)
+    struct server_last_restore ended = {.is_successful = report->is_successful};
+    snprintf(ended.backup, sizeof(ended.backup), "%s", backup->uuid);
+    snprintf(ended.error, sizeof(ended.error), "%s", report->error);
+    if (server_restore_note(session, backup->server_id, &ended, err) < 0)
         return -1;
-    log_info("restore %s backup=%s", *is_successful ? "completed" : "failed", backup->uuid);
+    log_info("restore %s backup=%s", report->is_successful ? "completed" : "failed", backup->uuid);
     const char *event =
-        *is_successful ? "server:backup.restore-complete" : "server:backup.restore-failed";
+        report->is_successful ? "server:backup.restore-complete" : "server:backup.restore-failed";
     return record(call, session, event, backup, err) < 0 ? -1 : 1;
 }
 
 void remote_restore_report(struct remote_call *call)
 {
-    bool is_successful = remote_api_read_restore_report(call->body);
-    change_backup(call, end_restore, &is_successful);
+    struct remote_restore_report report;
+    remote_api_read_restore_report(call->body, &report);
+    change_backup(call, end_restore, &report);
 }
 
 /* ---- upload URLs ---- */

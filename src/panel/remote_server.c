@@ -165,7 +165,9 @@ static int end_restore(struct remote_call *call, struct db_session *session, int
     int has_backup = found > 0 ? backup_find_by_id(session, backup_id, &backup, err) : 0;
     scope_buf struct buf properties = BUF_INIT;
     panel_properties(&properties, has_backup > 0 ? backup.name : NULL, NULL, false);
-    if (has_backup > 0 && server_restore_note(session, server_id, backup.uuid, false, err) < 0)
+    struct server_last_restore ended = {.error = "the node was restarted"};
+    snprintf(ended.backup, sizeof(ended.backup), "%s", has_backup > 0 ? backup.uuid : "");
+    if (has_backup > 0 && server_restore_note(session, server_id, &ended, err) < 0)
         has_backup = -1;
     backup_free(&backup);
     struct activity activity = {

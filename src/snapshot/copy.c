@@ -77,22 +77,18 @@ static bool is_ignored(struct copier *copier, const struct entry *entry)
 }
 
 /*
- * A link to a file that was left out, from a source that cannot give the
+ * A link to a file that rules left out, from a source that cannot give the
  * content once more.  (Where it can, no link names such a file.)
  */
 static bool is_orphan(struct copier *copier, const struct entry *entry)
 {
     const struct ignore *ignore = copier->options->ignore;
-    const struct selection *selection = copier->options->selection;
-    struct slice link = buf_slice(&entry->link);
-    if (entry->type != ENTRY_HARDLINK)
-        return false;
-    bool is_unwanted = selection != NULL && selection_look(selection, link) != SELECTION_WANTED;
-    if (!is_unwanted && (ignore == NULL || !ignore_matches(ignore, link, false)))
+    if (entry->type != ENTRY_HARDLINK || ignore == NULL ||
+        !ignore_matches(ignore, buf_slice(&entry->link), false))
         return false;
     report_add(copier->report, REPORT_REFUSED, buf_slice(&entry->path),
-               "a hard link to '%.*s', which %s", SHOWN_BYTES, entry->link.data,
-               is_unwanted ? "is not selected" : "the ignore rules leave out");
+               "a hard link to '%.*s', which the ignore rules leave out", SHOWN_BYTES,
+               entry->link.data);
     return true;
 }
 
@@ -152,9 +148,26 @@ static int copy_content(struct copier *copier, struct error *err)
     return got < 0 ? -1 : 0;
 }
 
+/*
+ * The same of a selection.  It was asked for by name, so leaving it out would be no answer.
+ */
+static int check_target(struct copier *copier, const struct entry *entry, struct error *err)
+{
+    const struct selection *selection = copier->options->selection;
+    if (entry->type != ENTRY_HARDLINK || selection == NULL ||
+        selection_look(selection, buf_slice(&entry->link)) == SELECTION_WANTED)
+        return 0;
+    return error_set(err, ERROR_INVALID, "'%.*s' is a second name of '%.*s', which is not selected",
+                     SHOWN_BYTES, entry->path.data, SHOWN_BYTES, entry->link.data);
+}
+
 static int copy_one(struct copier *copier, const struct entry *entry, struct error *err)
 {
-    if (is_not_selected(copier, entry) || is_ignored(copier, entry) || is_orphan(copier, entry))
+    if (is_not_selected(copier, entry) || is_ignored(copier, entry))
+        return 0;
+    if (check_target(copier, entry, err) < 0)
+        return -1;
+    if (is_orphan(copier, entry))
         return 0;
     if (check_limits(copier, entry, err) < 0)
         return -1;

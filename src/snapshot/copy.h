@@ -23,7 +23,7 @@
  * that (source.h, decline) has such names listed as REPORT_REFUSED.
  *
  * A selection lets pass what it wants, and the directories on the way there, so that they can be made.
- * The rest is neither counted nor named; a link to a file that is not wanted is as one to an ignored file.
+ * The rest is neither counted nor named.  A link to a file that is not wanted, from a source that cannot give it again, is INVALID.
  */
 
 /* Read by other threads while the copy runs. */

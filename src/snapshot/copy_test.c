@@ -292,15 +292,12 @@ static void what_is_selected_and_not_there_fails_the_copy(void **state)
     bench_free(&bench);
 }
 
-static void a_link_to_what_is_not_selected_is_named(void **state)
+static void a_link_to_what_is_not_selected_fails_the_copy(void **state)
 {
     struct bench bench = bench_of(&plain_ops);
-    assert_int_equal(select_and_copy(&bench, "a", "z"), 0);
-    assert_string_equal(bench.protocol.text.data, "||a:123:45|end");
-    assert_int_equal(bench.report.item_count, 1);
-    assert_int_equal(bench.report.items[0].kind, REPORT_REFUSED);
-    assert_string_equal(bench.report.items[0].detail,
-                        "a hard link to 'logs/x', which is not selected");
+    assert_int_equal(select_and_copy(&bench, "a", "z"), -1);
+    assert_int_equal(bench.err.code, ERROR_INVALID);
+    assert_string_equal(bench.err.text, "'z' is a second name of 'logs/x', which is not selected");
     bench_free(&bench);
 }
 
@@ -396,7 +393,7 @@ int main(void)
         cmocka_unit_test(directories_that_nobody_selected_are_skipped),
         cmocka_unit_test(only_directories_are_on_the_way),
         cmocka_unit_test(what_is_selected_and_not_there_fails_the_copy),
-        cmocka_unit_test(a_link_to_what_is_not_selected_is_named),
+        cmocka_unit_test(a_link_to_what_is_not_selected_fails_the_copy),
         cmocka_unit_test(limits_end_a_copy_before_the_work),
         cmocka_unit_test(errors_of_both_ends_name_the_entry),
         cmocka_unit_test(a_cancelled_copy_does_not_finish),

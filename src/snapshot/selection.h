@@ -21,7 +21,7 @@ struct selection;
 
 enum {
     SELECTION_PATHS_MAX = 1000,
-    SELECTION_BYTES_MAX = 1 << 20, /* of all paths together */
+    SELECTION_BYTES_MAX = 128 * 1024, /* of all paths together */
 };
 
 enum selection_verdict {

@@ -128,7 +128,7 @@ static void the_bytes_of_paths_are_limited(void **state)
         added++;
     }
     assert_int_equal(err.code, ERROR_LIMIT);
-    assert_true(added > 200 && added < 300);
+    assert_true(added > 25 && added < 40);
 }
 
 static void what_was_not_met_is_named(void **state)

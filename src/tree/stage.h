@@ -73,7 +73,7 @@ struct merge_options {
  * types, the stage wins.  Directories on the way to what is `staged` keep the live mode, owner and time.
  * After sink_finish(); durable again when this returns 0.  Nobody should write to the live
  * directory meanwhile: what is made there behind our back is not in the stage.
- * DENIED: a live directory that we may not read.  CONFLICT: on the way to what is staged, there is
+ * DENIED: a live directory that we may not read.  INVALID: on the way to what is staged, there is
  * something live that is no directory, and would be lost.  CANCELLED.
  */
 int stage_merge_live(struct stage *stage, const struct merge_options *options, struct error *err);

@@ -196,7 +196,7 @@ static int check_way(struct merge *merge, const char *name, struct error *err)
         fstatat(merge->staged_fd, name, &staged, AT_SYMLINK_NOFOLLOW) < 0 ||
         !S_ISDIR(staged.st_mode))
         return 0;
-    return error_set(err, ERROR_CONFLICT, "'%.200s' is no directory there, and would be lost",
+    return error_set(err, ERROR_INVALID, "'%.200s' is no directory there, and would be lost",
                      merge->path.data);
 }
 

@@ -203,7 +203,7 @@ static void what_is_on_the_way_is_not_lost(void **state)
     PUT(ENTRY_FILE, "world/level.dat", "new");
     finish(bench);
     assert_int_equal(stage_merge_live(bench->stage, &options, &bench->err), -1);
-    assert_int_equal(bench->err.code, ERROR_CONFLICT);
+    assert_int_equal(bench->err.code, ERROR_INVALID);
     assert_non_null(strstr(bench->err.text, "'world' is no directory"));
     error_clear(&bench->err);
     discard(bench);
