@@ -42,6 +42,7 @@ static void reset(struct http_exchange *exchange)
     buf_clear(&exchange->body);
     atomic_fetch_sub(&exchange->server->large_bodies_bytes, exchange->purse_bytes);
     exchange->purse_bytes = 0;
+    stream_forget_patience(exchange->owner);
     exchange->query = NULL;
     exchange->router = NULL;
     exchange->match = (struct http_route_match){.allowed = 0};

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 /*
  * HTTP/1.1 server: transport without meaning, over libmicrohttpd.
@@ -88,6 +89,31 @@ struct buf *http_reply_body(struct http_reply *reply);
  */
 void http_reply_file(struct http_reply *reply, const struct http_request *request, int fd,
                      uint64_t size_bytes, int64_t modified_at_us, const char *etag);
+
+/*
+ * A body that is made while it is sent, by a thread of its own; it begins once the head is on its way,
+ * and never for HEAD.  `run` writes with http_stream_write(), which waits for a client that is slow.  A body
+ * that `run` fails to complete is cut off, so that the client sees it is not whole.  `context` is freed when nobody needs
+ * it any more, also where `run` never ran.  `size_bytes`: exactly so many will come; -1: chunked.
+ */
+struct http_stream;
+struct http_stream_ops {
+    int (*run)(struct http_stream *stream, void *context, struct error *err);
+    void (*free)(void *context);
+};
+void http_reply_stream(struct http_reply *reply, const struct http_request *request,
+                       const struct http_stream_ops *ops, void *context, int64_t size_bytes);
+
+/* CANCELLED: the client has left, or the server stops. */
+int http_stream_write(struct http_stream *stream, const void *bytes, size_t length,
+                      struct error *err);
+const struct cancel *http_stream_gone(const struct http_stream *stream);
+
+/*
+ * For handlers that may take long: set within about a second once the client has left, or `timeout_ms` are over.
+ * Valid while the handler runs.
+ */
+const struct cancel *http_patience(const struct http_request *request, unsigned timeout_ms);
 
 /*
  * Answer 101 and hand the connection to a websocket; see net/websocket.h.  Where the request is

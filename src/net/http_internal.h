@@ -20,6 +20,7 @@
  *     router.c     patterns to handlers          guard.c    refuses what is ambiguous
  *     request.c    what handlers ask of it       reply.c    what they answer
  *     watchdog.c   cuts off who is too slow      reply_file.c   ranges and conditions
+ *                                                reply_stream.c bodies that are made meanwhile
  *
  * An exchange is touched by one thread at a time: libmicrohttpd's for its
  * connection, or a worker while the connection is suspended.
@@ -79,6 +80,7 @@ struct http_reply {
     int fd; /* the body, where not -1 */
     uint64_t fd_offset, fd_length;
     struct websocket *websocket; /* to be opened by the answer 101 */
+    struct http_stream *stream;  /* the body, where not NULL */
     bool must_close;
 };
 
@@ -93,6 +95,18 @@ struct MHD_Response *reply_to_response(struct http_reply *reply, const char *req
 
 /* The whole answer as bytes, for when libmicrohttpd does not take one any more. */
 void reply_to_bytes(const struct http_reply *reply, const char *request_id, struct buf *out);
+
+/* --- reply_stream.c --- */
+
+/* Of a stream that the reply holds: one of the two. */
+struct MHD_Response *stream_make_response(struct http_stream *stream);
+void stream_give_up(struct http_stream *stream);
+
+/* The watchdog's look, under the server's lock: whether the client still waits. */
+struct http_connection;
+void stream_look(struct http_connection *connection, int64_t now_us);
+void stream_forget_patience(struct http_connection *connection);
+void stream_end_all(struct http_server *server); /* they notice, and end */
 
 /* --- exchange.c, request.c --- */
 
@@ -173,7 +187,10 @@ struct http_connection {
     _Atomic(uint64_t) generation; /* counts answers */
     uint64_t idle_generation;     /* what follows belongs to the watchdog */
     uint64_t idle_received_bytes;
-    int64_t idle_deadline_us; /* 0: nothing of the next head has come */
+    int64_t idle_deadline_us;          /* 0: nothing of the next head has come */
+    _Atomic(int64_t) patient_until_us; /* of the request that is handled; 0: nobody asked */
+    struct cancel patience;
+    struct http_stream *stream; /* that is sent; the server's lock */
     char address[ADDRESS_TEXT_BYTES];
     struct http_exchange exchange;
 };
@@ -187,10 +204,11 @@ struct http_server {
     unsigned head_timeout_ms, body_timeout_ms;
     struct http_router **routers;
     size_t router_count;
-    char **trusted_proxies;    /* ended by NULL; or NULL */
-    _Atomic(bool) is_stopping; /* answers end their connections */
-    _Atomic(bool) is_ending;   /* workers no longer begin */
-    _Atomic(unsigned) working; /* exchanges in worker queues and handlers */
+    char **trusted_proxies;      /* ended by NULL; or NULL */
+    _Atomic(bool) is_stopping;   /* answers end their connections */
+    _Atomic(bool) is_ending;     /* workers no longer begin */
+    _Atomic(unsigned) working;   /* exchanges in worker queues and handlers */
+    _Atomic(unsigned) streaming; /* threads of streams */
     _Atomic(size_t) large_bodies_bytes;
     struct watchdog *watchdog;
     struct websocket_hub *hub;

@@ -25,11 +25,14 @@ void reply_clear(struct http_reply *reply)
         close(reply->fd);
     if (reply->websocket != NULL)
         websocket_give_up(reply->websocket);
+    if (reply->stream != NULL)
+        stream_give_up(reply->stream);
     buf_free(&reply->body);
     reply->status = 200;
     reply->header_count = 0;
     reply->fd = -1;
     reply->websocket = NULL;
+    reply->stream = NULL;
     reply->must_close = false;
 }
 
@@ -104,6 +107,12 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 {
     if (reply->websocket != NULL)
         return websocket_make_response(reply->websocket);
+    if (reply->stream != NULL && !has_no_body(reply)) {
+        struct MHD_Response *response = stream_make_response(reply->stream);
+        if (response != NULL)
+            reply->stream = NULL; /* ends with the response */
+        return response;
+    }
     if (reply->fd >= 0 && !has_no_body(reply)) {
         struct MHD_Response *response =
             MHD_create_response_from_fd_at_offset64(reply->fd_length, reply->fd, reply->fd_offset);
@@ -122,7 +131,7 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 
 struct MHD_Response *reply_to_response(struct http_reply *reply, const char *request_id)
 {
-    bool is_file = reply->fd >= 0;
+    bool is_file = reply->fd >= 0 || reply->stream != NULL;
     bool has_body = !has_no_body(reply) && (reply->body.length > 0 || is_file);
     struct MHD_Response *response = make_response(reply);
     if (response == NULL)

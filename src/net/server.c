@@ -274,6 +274,9 @@ void http_server_stop(struct http_server *server, unsigned grace_ms)
     atomic_store(&server->is_ending, true);
     while (atomic_load(&server->working) > 0)
         usleep(STOP_POLL_MS * 1000);
+    stream_end_all(server);
+    while (atomic_load(&server->streaming) > 0)
+        usleep(STOP_POLL_MS * 1000);
     websocket_hub_stop(server->hub);
     MHD_stop_daemon(server->daemon);
     watchdog_stop(server->watchdog);

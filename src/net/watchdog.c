@@ -92,9 +92,11 @@ static void check_connections(struct http_server *server)
 {
     int64_t now_us = time_monotonic_us();
     pthread_mutex_lock(&server->mutex);
-    for (struct http_connection *c = server->first; c != NULL; c = c->next)
+    for (struct http_connection *c = server->first; c != NULL; c = c->next) {
         if (is_too_slow(server, c, now_us))
             shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end and closes */
+        stream_look(c, now_us);
+    }
     pthread_mutex_unlock(&server->mutex);
 }
 
