@@ -60,6 +60,8 @@ const struct archive_result *archive_writer_result(const struct sink *sink);
 
 enum archive_read_flags {
     ARCHIVE_WITH_DIGEST = 1 << 0, /* digest the file while it is read */
+    ARCHIVE_CHECK_INDEX =
+        1 << 1, /* CORRUPT where its index, if it has one, says other than the rest */
 };
 
 struct archive_read_options {

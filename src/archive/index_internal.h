@@ -34,6 +34,9 @@ struct archive_index {
     /* The page of members that was used last. */
     struct buf members_raw;
     uint64_t members_first, members_count; /* count 0: none */
+    struct index_cursor members_cursor;    /* behind those that were located */
+    uint64_t members_located;
+    uint64_t members_end; /* of the last of them */
 };
 
 static inline bool index_is_sorted(const struct archive_index *index)
@@ -72,5 +75,9 @@ struct index_place {
 };
 int index_locate(struct archive_index *index, uint64_t tar_offset, struct index_place *place,
                  struct error *err);
+
+/* The same for member after member, from 0 on, without going through a page for each. */
+int index_locate_next(struct archive_index *index, uint64_t number, struct index_place *place,
+                      struct error *err);
 
 #endif

@@ -301,29 +301,59 @@ static int load_members(struct archive_index *index, uint64_t number, struct err
     return 0;
 }
 
+/* The first member of the page that was loaded is the next one. */
+static int rewind_members(struct archive_index *index, struct error *err)
+{
+    index->members_cursor = index_cursor_on(buf_slice(&index->members_raw));
+    index->members_end = index_get(&index->members_cursor);
+    index->members_located = 0;
+    if (index_get(&index->members_cursor) == index->members_count)
+        return 0;
+    index->members_count = 0;
+    return damaged(err);
+}
+
+static int next_member(struct archive_index *index, struct index_place *place, struct error *err)
+{
+    uint64_t distance = index_get(&index->members_cursor);
+    uint64_t start = index->members_end;
+    if (index->members_cursor.is_bad || distance == 0 || start > index->trailer.offset ||
+        distance > index->trailer.offset - start)
+        return damaged(err);
+    *place = (struct index_place){start, start + distance};
+    index->members_end = place->end;
+    index->members_located++;
+    return 0;
+}
+
+static bool has_members_of(const struct archive_index *index, uint64_t number)
+{
+    return index->members_count > 0 && number >= index->members_first &&
+           number - index->members_first < index->members_count;
+}
+
 int index_locate(struct archive_index *index, uint64_t tar_offset, struct index_place *place,
                  struct error *err)
 {
     uint64_t number = tar_offset / ARCHIVE_BLOCK_BYTES;
     if (tar_offset >= index->trailer.tar_bytes)
         return damaged(err);
-    if ((index->members_count == 0 || number < index->members_first ||
-         number - index->members_first >= index->members_count) &&
-        load_members(index, number, err) < 0)
+    if ((!has_members_of(index, number) && load_members(index, number, err) < 0) ||
+        rewind_members(index, err) < 0)
         return -1;
-    struct index_cursor cursor = index_cursor_on(buf_slice(&index->members_raw));
-    uint64_t end = index_get(&cursor);
-    uint64_t start = end;
-    if (index_get(&cursor) != index->members_count)
-        return damaged(err);
-    for (uint64_t i = index->members_first; i <= number; i++) {
-        uint64_t distance = index_get(&cursor);
-        start = end;
-        if (cursor.is_bad || distance == 0 || start > index->trailer.offset ||
-            distance > index->trailer.offset - start)
-            return damaged(err);
-        end += distance;
-    }
-    *place = (struct index_place){start, end};
+    struct index_place found;
+    for (uint64_t i = index->members_first; i <= number; i++)
+        if (next_member(index, &found, err) < 0)
+            return -1;
+    *place = found;
     return 0;
+}
+
+int index_locate_next(struct archive_index *index, uint64_t number, struct index_place *place,
+                      struct error *err)
+{
+    bool is_next =
+        has_members_of(index, number) && number - index->members_first == index->members_located;
+    return is_next ? next_member(index, place, err)
+                   : index_locate(index, number * ARCHIVE_BLOCK_BYTES, place, err);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "archive/index_internal.h"
+#include "archive/index_write.h"
 #include "archive/test_stream.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -305,6 +306,47 @@ static void a_directory_among_a_million_entries_costs_kilobytes(void **state)
     entry_free(&entry);
 }
 
+/* ---- runs between members ---- */
+
+static int verify(int fd, struct error *err)
+{
+    struct test_stream got = {0};
+    struct archive_read_options options = {.flags = ARCHIVE_CHECK_INDEX};
+    int result = test_stream_read(&got, fd, &options, NULL, err);
+    test_stream_free(&got);
+    return result;
+}
+
+static void pages_that_are_too_many_to_hold_go_between_members(void **state)
+{
+    enum {
+        COUNT = 20000,
+        NAME_BYTES = 1500
+    };
+    struct error err = ERROR_INIT;
+    struct index_place last;
+    uint64_t visits = 0;
+    struct entry entry;
+    entry_init(&entry);
+    scope_fd int fd = memory_file();
+    write_many(fd, COUNT, NAME_BYTES);
+    struct archive_index *index = open_index(fd);
+    assert_int_equal(index_rewind(index, &err), 0);
+    assert_int_equal(index_locate(index, index->trailer.tar_bytes - 1, &last, &err), 0);
+    assert_true(index->page_offset > INDEX_HELD_MAX_BYTES && index->page_offset < last.start);
+    assert_int_equal(
+        archive_index_list(index, slice_str("d000150"), 0, count_visits, &visits, &err), 0);
+    assert_int_equal(visits, 99);
+    visits = 0;
+    assert_int_equal(archive_index_list(index, slice_str(""), 0, count_visits, &visits, &err), 0);
+    assert_int_equal(visits, COUNT / 100);
+    assert_int_equal(archive_index_find(index, slice_str("d000199"), &entry, &err), 0);
+    archive_index_free(index);
+    entry_free(&entry);
+    if (verify(fd, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +355,7 @@ int main(void)
         cmocka_unit_test(directories_without_an_entry_are_listed_once),
         cmocka_unit_test(every_entry_is_found),
         cmocka_unit_test(a_directory_among_a_million_entries_costs_kilobytes),
+        cmocka_unit_test(pages_that_are_too_many_to_hold_go_between_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

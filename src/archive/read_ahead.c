@@ -43,6 +43,7 @@ struct read_ahead {
     const uint8_t *next;
     size_t left;
     bool has_block;
+    uint64_t taken_bytes; /* of the tar */
 };
 
 /* The next block to fill; NULL: nobody wants it any more. */
@@ -156,6 +157,7 @@ void read_ahead_take(struct read_ahead *bytes, size_t length)
 {
     bytes->next += length;
     bytes->left -= length;
+    bytes->taken_bytes += length;
 }
 
 /* As peek, but there must be something. */
@@ -207,6 +209,11 @@ int read_ahead_skip(struct read_ahead *bytes, uint64_t length, struct error *err
         read_ahead_take(bytes, part);
     }
     return 0;
+}
+
+uint64_t read_ahead_taken(const struct read_ahead *bytes)
+{
+    return bytes->taken_bytes;
 }
 
 const struct digest *read_ahead_digest(const struct read_ahead *bytes)

@@ -25,6 +25,9 @@ int read_ahead_copy(struct read_ahead *bytes, void *out, size_t length, struct e
 int read_ahead_append(struct read_ahead *bytes, struct buf *out, size_t length, struct error *err);
 int read_ahead_skip(struct read_ahead *bytes, uint64_t length, struct error *err);
 
+/* How much of the tar was taken, passed over or not. */
+uint64_t read_ahead_taken(const struct read_ahead *bytes);
+
 /* Of the file; NULL before peek() returned 0, or where nobody asked for it. */
 const struct digest *read_ahead_digest(const struct read_ahead *bytes);
 uint64_t read_ahead_position(const struct read_ahead *bytes);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "archive/archive.h"
+#include "archive/index_check.h"
 #include "archive/pax.h"
 #include "archive/read_ahead.h"
 #include "archive/tar_block.h"
@@ -27,7 +28,8 @@ enum {
 struct archive_reader {
     struct archive_source base;
     struct read_ahead *bytes;
-    struct error error; /* the first one; every later call says it again */
+    struct index_check *check; /* NULL: nobody asked, or there is no index */
+    struct error error;        /* the first one; every later call says it again */
     bool is_ended;
 
     uint64_t content_bytes; /* of the current entry, still to be read or skipped */
@@ -368,14 +370,21 @@ static int find_entry(struct archive_reader *reader, struct entry *entry, struct
 {
     uint8_t block[TAR_BLOCK_BYTES];
     int found = 0;
+    uint64_t start = 0;
     while (found == 0) {
-        if (skip_rest(reader, err) < 0 ||
-            read_ahead_copy(reader->bytes, block, sizeof(block), err) < 0)
+        if (skip_rest(reader, err) < 0)
+            return -1;
+        if (!has_gathered(reader))
+            start = read_ahead_taken(reader->bytes);
+        if (read_ahead_copy(reader->bytes, block, sizeof(block), err) < 0)
             return -1;
         if (tar_is_zero(block))
             return read_end(reader, err);
         found = take_header(reader, block, entry, err);
     }
+    if (found > 0 && reader->check != NULL &&
+        index_check_entry(reader->check, entry, start, err) < 0)
+        return -1;
     return found;
 }
 
@@ -393,6 +402,8 @@ static int next_entry(struct source *source, struct entry *entry, struct error *
     if (reader->is_ended)
         return 0;
     int found = find_entry(reader, entry, err);
+    if (found == 0 && reader->check != NULL)
+        found = index_check_finish(reader->check, read_ahead_taken(reader->bytes), err);
     if (found < 0)
         reader->error = *err;
     if (found == 0)
@@ -419,6 +430,7 @@ static void free_reader(struct source *source)
 {
     struct archive_reader *reader = reader_of(source);
     read_ahead_free(reader->bytes);
+    index_check_free(reader->check);
     pax_free(&reader->pax);
     pax_free(&reader->global);
     sparse_map_free(&reader->map);
@@ -458,7 +470,11 @@ struct source *tar_reader_open(int fd, const struct archive_read_options *option
         error_set(err, ERROR_INVALID, "reading an archive: the file is open for writing only");
         return NULL;
     }
+    struct index_check *check = NULL;
+    if ((options->flags & ARCHIVE_CHECK_INDEX) != 0 && index_check_open(fd, &check, err) < 0)
+        return NULL;
     struct archive_reader *reader = xcalloc(1, sizeof(*reader));
+    reader->check = check;
     reader->base.source.ops = &READER_OPS;
     reader->base.digest = digest_of_file;
     reader->base.position = position_in_file;

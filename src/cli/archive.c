@@ -54,7 +54,10 @@ int archive_input_open(const struct invocation *invocation, struct archive_input
                        struct error *err)
 {
     const char *checksum = option_text(invocation, "checksum");
-    struct archive_read_options options = {.selection = input->selection};
+    struct archive_read_options options = {
+        .flags = input->checks_index ? ARCHIVE_CHECK_INDEX : 0,
+        .selection = input->selection,
+    };
     if (checksum != NULL) {
         if (checksum_parse(checksum, &input->wanted, err) < 0)
             return -1;
@@ -62,7 +65,7 @@ int archive_input_open(const struct invocation *invocation, struct archive_input
         options.digest = input->wanted.type;
     }
     if (input->has_wanted || input->wants_digest)
-        options.flags = ARCHIVE_WITH_DIGEST;
+        options.flags |= ARCHIVE_WITH_DIGEST;
     input->fd = archive_file_open(invocation, &input->size_bytes, err);
     if (input->fd < 0)
         return -1;
@@ -279,7 +282,7 @@ static void print_verdict(const struct invocation *invocation, const struct arch
 
 int archive_verify(const struct invocation *invocation, struct error *err)
 {
-    scope_input struct archive_input input = {.fd = -1, .wants_digest = true};
+    scope_input struct archive_input input = {.fd = -1, .wants_digest = true, .checks_index = true};
     struct report report;
     if (archive_input_open(invocation, &input, err) < 0)
         return -1;
@@ -357,6 +360,7 @@ static const struct command verify = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "read all of an archive and print its digest",
+    .details = "Fails where anything in it is damaged, its index included.",
     .options = (const struct option[]){OPTION_CHECKSUM, OPTION_JSON, OPTION_END},
     .run = archive_verify,
 };

@@ -25,7 +25,8 @@ struct archive_input {
     struct source *source;
     struct selection *selection; /* owned; set before, or NULL: everything */
     bool wants_digest;
-    bool has_wanted; /* --checksum was given */
+    bool checks_index; /* and that its index agrees; set before */
+    bool has_wanted;   /* --checksum was given */
     struct digest wanted;
 };
 int archive_input_open(const struct invocation *invocation, struct archive_input *input,
