@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 
 enum {
@@ -136,6 +137,7 @@ static ssize_t read_file(struct gzip_reader *reader, void *out, size_t length, s
     if (reader->digester != NULL)
         digester_add(reader->digester, out, (size_t)got);
     atomic_fetch_add_explicit(&reader->watch->position, (uint64_t)got, memory_order_relaxed);
+    budget_read((uint64_t)got);
     drop_pages_behind(reader, (size_t)got);
     return got;
 }

@@ -21,6 +21,7 @@
 #include "archive/index_write.h"
 #include "archive/member.h"
 #include "archive/out_file.h"
+#include "base/budget.h"
 #include "base/mem.h"
 
 enum {
@@ -108,6 +109,7 @@ static void *run_packer(void *argument)
     while ((block = take_filled(writer)) != NULL) {
         block->member_length =
             member_pack(packer, block->tar, block->tar_length, block->page_offset, block->member);
+        budget_pace();
         pthread_mutex_lock(&writer->mutex);
         block->is_packed = true;
         pthread_cond_signal(&writer->has_packed);
@@ -139,6 +141,7 @@ static void *run_file(void *argument)
         int result = out_file_add(writer->file, block->member, block->member_length, &err);
         if (result == 0 && writer->index != NULL)
             result = index_writer_member(writer->index, writer->file, block->member_length, &err);
+        budget_pace();
         pthread_mutex_lock(&writer->mutex);
         if (result < 0) {
             writer->error = err;

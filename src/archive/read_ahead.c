@@ -10,6 +10,7 @@
 #include "archive/read_ahead.h"
 
 #include "archive/gzip_reader.h"
+#include "base/budget.h"
 #include "base/mem.h"
 
 enum {
@@ -71,6 +72,7 @@ static void *run(void *argument)
         if (got <= 0)
             break;
         block->length = (size_t)got;
+        budget_pace();
         pthread_mutex_lock(&bytes->mutex);
         bytes->filled++;
         pthread_cond_signal(&bytes->has_filled);

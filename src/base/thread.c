@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 
 enum {
@@ -29,6 +30,21 @@ struct pool {
     pthread_t *threads;
 };
 
+/* What a thread begins with. */
+struct beginning {
+    void *(*run)(void *argument);
+    void *argument;
+    struct budget *budget;
+};
+
+static void *begin(void *argument)
+{
+    struct beginning beginning = *(struct beginning *)argument;
+    free(argument);
+    budget_enter(beginning.budget);
+    return beginning.run(beginning.argument);
+}
+
 pthread_t thread_start(const char *name, void *(*run)(void *), void *argument)
 {
     pthread_attr_t attributes;
@@ -39,7 +55,9 @@ pthread_t thread_start(const char *name, void *(*run)(void *), void *argument)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    if (pthread_create(&thread, &attributes, run, argument) != 0) {
+    struct beginning *beginning = xcalloc(1, sizeof(*beginning));
+    *beginning = (struct beginning){run, argument, budget_current()};
+    if (pthread_create(&thread, &attributes, begin, beginning) != 0) {
         fputs("roost: cannot start a thread\n", stderr);
         abort();
     }

@@ -10,7 +10,10 @@
 
 #include "base/error.h"
 
-/* Threads with small stacks and a name that `top -H` shows (at most 15 characters).  Aborts where the system has none. */
+/*
+ * Threads with small stacks and a name that `top -H` shows (at most 15 characters), in the budget (budget.h) and
+ * with the priorities of whoever starts them.  Aborts where the system has none.
+ */
 pthread_t thread_start(const char *name, void *(*run)(void *), void *argument);
 
 /*

@@ -319,6 +319,13 @@ int archive_verify(const struct invocation *invocation, struct error *err)
     {"ignore-mode", 0, "MODE", "what patterns mean: wings (the default) or git (gitignore)"}
 /* clang-format on */
 
+/* clang-format off */
+#define OPTIONS_BUDGET                                                                             \
+    {"read-limit", 0, "SIZE", "read so many bytes a second at most, such as '50 MiB'"},            \
+    {"write-limit", 0, "SIZE", "write so many bytes a second at most"},                            \
+    {"cpu-limit", 0, "PERCENT", "use so much of one processor at most, all threads together"}
+/* clang-format on */
+
 static const struct command list = {
     .name = "list",
     .arguments = "FILE",
@@ -349,6 +356,7 @@ static const struct command extract = {
                                        {"only", 0, "PATH",
                                         "only this file or directory; repeatable", true},
                                        {"keep-set-id", 0, NULL, "keep set-id bits"},
+                                       OPTIONS_BUDGET,
                                        OPTION_CHECKSUM,
                                        OPTION_END},
     .run = archive_extract,
@@ -375,6 +383,7 @@ static const struct command create = {
     .options =
         (const struct option[]){OPTIONS_IGNORE,
                                 {"compression", 0, "HOW", "fast (the default), best or store"},
+                                OPTIONS_BUDGET,
                                 OPTION_END},
     .run = archive_create,
 };

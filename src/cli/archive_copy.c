@@ -83,12 +83,16 @@ struct extraction {
     struct archive_input input;
     struct report report;
     struct stage *stage;
+    struct archive_budget budget;
 };
 
 static int fill_stage(struct extraction *extraction, struct error *err)
 {
-    struct copy_options options = {.selection = extraction->input.selection,
-                                   .cancel = stop_on_signal()};
+    struct copy_options options = {
+        .selection = extraction->input.selection,
+        .cancel = stop_on_signal(),
+        .rate_bytes_per_s = extraction->budget.write_bytes_per_s,
+    };
     struct meter *meter = meter_start("extracting", archive_input_look, &extraction->input);
     int result = copy_entries(extraction->input.source, stage_sink(extraction->stage), &options,
                               &extraction->report, err);
@@ -169,8 +173,11 @@ int archive_extract(const struct invocation *invocation, struct error *err)
 {
     struct extraction extraction = {.input = {.fd = -1}};
     report_init(&extraction.report);
-    int result = extract_input(invocation, &extraction, err);
+    int result = archive_budget_enter(invocation, &extraction.budget, err);
+    if (result == 0)
+        result = extract_input(invocation, &extraction, err);
     archive_input_close(&extraction.input);
+    archive_budget_leave(&extraction.budget);
     report_free(&extraction.report);
     return result;
 }
@@ -183,6 +190,7 @@ struct creation {
     struct archive_rules rules;
     struct progress progress;
     struct report report;
+    struct archive_budget budget;
 };
 
 static void look(void *context, uint64_t *done_bytes, uint64_t *total_bytes)
@@ -225,7 +233,10 @@ static int copy_tree(struct creation *creation, struct error *err)
 static int fill_archive(const struct invocation *invocation, struct creation *creation, int fd,
                         struct error *err)
 {
-    struct archive_options archive = {.digest = DIGEST_SHA256};
+    struct archive_options archive = {
+        .digest = DIGEST_SHA256,
+        .write_rate_bytes_per_s = creation->budget.write_bytes_per_s,
+    };
     struct walk_options walk = {.wants_holes = true};
     const char *directory = argument_at(invocation, 0);
     if (read_compression(invocation, &archive, err) < 0 ||
@@ -290,8 +301,11 @@ int archive_create(const struct invocation *invocation, struct error *err)
         keep_outside(argument_at(invocation, 0), &place, err) < 0)
         return -1;
     report_init(&creation.report);
-    int result = create_at(invocation, &creation, &place, err);
+    int result = archive_budget_enter(invocation, &creation.budget, err);
+    if (result == 0)
+        result = create_at(invocation, &creation, &place, err);
     sink_free(creation.sink);
+    archive_budget_leave(&creation.budget);
     archive_rules_clear(&creation.rules);
     report_free(&creation.report);
     return result;

@@ -3,6 +3,7 @@
 #define CLI_ARCHIVE_VERBS_H
 
 #include "archive/archive.h"
+#include "base/budget.h"
 #include "cli/command.h"
 #include "snapshot/ignore.h"
 #include "snapshot/report.h"
@@ -63,6 +64,15 @@ int archive_rules_read_tenants(const struct invocation *invocation, int root_fd,
 void archive_rules_add_place(const struct archive_rules *rules, const struct ignore_rule *rule,
                              struct buf *out);
 void archive_rules_clear(struct archive_rules *rules);
+
+/* --read-limit, --write-limit and --cpu-limit, for this thread and those that it starts until it leaves.  INVALID. */
+struct archive_budget {
+    struct budget *budget;
+    uint64_t write_bytes_per_s; /* for whoever writes; 0: no limit */
+};
+int archive_budget_enter(const struct invocation *invocation, struct archive_budget *budget,
+                         struct error *err);
+void archive_budget_leave(struct archive_budget *budget); /* also after an error */
 
 /* Names every omission on standard error.  EXIT_DONE, or EXIT_OMISSIONS where something is missing. */
 int archive_complain(const struct report *report);

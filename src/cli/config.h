@@ -65,6 +65,10 @@ struct config {
         int ignore_mode;   /* enum ignore_mode */
         uint64_t compress_threads;
         uint64_t write_limit_bytes_per_s;
+        uint64_t read_limit_bytes_per_s;
+        uint64_t cpu_limit_percent;
+        int io_class; /* enum io_class */
+        uint64_t nice;
         uint64_t backup_limit_bytes;
         uint64_t jobs_max;
         uint64_t workers;

@@ -44,6 +44,13 @@ static const struct setting_choice ignore_modes[] = {
     {NULL, 0},
 };
 
+static const struct setting_choice io_classes[] = {
+    {"idle", IO_CLASS_IDLE},
+    {"best-effort", IO_CLASS_BEST_EFFORT},
+    {"none", IO_CLASS_NONE},
+    {NULL, 0},
+};
+
 static const struct setting_choice owners[] = {
     {"archive", NODE_OWNER_ARCHIVE},
     {"directory", NODE_OWNER_DIRECTORY},
@@ -167,8 +174,25 @@ static const struct setting table[] = {
      .description = "Threads that compress one backup; 0: one for each processor, at most 4."},
     {"node.write_limit", SETTING_SIZE, "0", AT(node.write_limit_bytes_per_s),
      .unit = "bytes per second",
+     .description = "How fast one job may write, for the neighbours' sake: of a backup the "
+                    "archive, of a restore what "
+                    "is restored; 0: as fast as it goes. Wings' write_limit, which counts in MiB."},
+    {"node.read_limit", SETTING_SIZE, "0", AT(node.read_limit_bytes_per_s),
+     .unit = "bytes per second",
+     .description = "How fast one job may read: for a backup the server's directory, for a restore "
+                    "the archive; 0: "
+                    "as fast as it goes."},
+    {"node.cpu_limit", SETTING_COUNT, "0", AT(node.cpu_limit_percent), .unit = "percent",
+     .max = 6400,
+     .description = "Processor time that one job may use, all its threads together, in per cent of "
+                    "one processor; "
+                    "0: no limit."},
+    {"node.io_class", SETTING_CHOICE, "idle", AT(node.io_class), .choices = io_classes,
      .description =
-         "How fast a backup may be written, for the neighbours' sake; 0: as fast as it goes."},
+         "How the kernel serves the disk requests of jobs: 'idle', while nobody else has any; "
+         "'best-effort', last of all; 'none', like anybody's."},
+    {"node.nice", SETTING_COUNT, "5", AT(node.nice), .max = 19,
+     .description = "Nice level of jobs: who else wants the processor gets more of it."},
     {"node.backup_limit", SETTING_SIZE, "0", AT(node.backup_limit_bytes),
      .description =
          "Largest archive that is made; a backup that grows beyond it fails; 0: no limit."},

@@ -63,6 +63,26 @@ static void fill_report(struct journal_report *report, const struct job *job,
     }
 }
 
+/* The job itself, with no more of the machine than the configuration grants it. */
+static int run_within_budget(struct node *node, struct job *job, struct ending *ending,
+                             struct error *err)
+{
+    const struct node_config *config = &node->config;
+    struct budget *budget = budget_new(&(struct budget_limits){
+        .cpu_percent = config->cpu_limit_percent,
+        .read_bytes_per_s = config->read_limit_bytes_per_s,
+        .cancel = &job->cancel,
+    });
+    budget_set_priority(config->io_class, config->nice);
+    budget_enter(budget);
+    int result = job->record.kind == JOB_BACKUP
+                     ? backup_run(node, job, &ending->archive, &ending->capture, err)
+                     : restore_run(node, job, err);
+    budget_leave();
+    budget_free(budget);
+    return result;
+}
+
 void job_run(struct job *job, void *context)
 {
     struct node *node = context;
@@ -73,9 +93,7 @@ void job_run(struct job *job, void *context)
 
     struct error err = ERROR_INIT;
     struct ending ending = {.capture = BUF_INIT};
-    int result = record->kind == JOB_BACKUP
-                     ? backup_run(node, job, &ending.archive, &ending.capture, &err)
-                     : restore_run(node, job, &err);
+    int result = run_within_budget(node, job, &ending, &err);
     int64_t took_ms = (time_monotonic_us() - started_us) / 1000;
     if (atomic_load(&job->is_dropped)) {
         log_info("%s dropped server=%s backup=%s ms=%" PRId64, kind, record->server, record->backup,

@@ -3,6 +3,7 @@
 #define NODE_NODE_H
 
 #include "archive/archive.h"
+#include "base/budget.h"
 #include "crypt/digest.h"
 #include "net/http.h"
 #include "snapshot/ignore.h"
@@ -33,9 +34,14 @@ struct node_config {
     enum ignore_mode ignore_mode;     /* of orders' patterns and of tenants' .pteroignore */
     unsigned compress_threads;        /* 0: automatic */
     uint64_t write_limit_bytes_per_s; /* 0: none */
-    uint64_t backup_limit_bytes;      /* of one archive; 0: none */
-    unsigned jobs_max;                /* at once */
-    unsigned workers;                 /* HTTP */
+    uint64_t
+        read_limit_bytes_per_s;  /* of a job, from the server's directory or the archive; 0: none */
+    unsigned cpu_limit_percent;  /* of one processor, for a job; 0: none */
+    enum io_class io_class;      /* of jobs */
+    int nice;                    /* of jobs, 0 to 19 */
+    uint64_t backup_limit_bytes; /* of one archive; 0: none */
+    unsigned jobs_max;           /* at once */
+    unsigned workers;            /* HTTP */
     enum node_owner_policy owner_policy;
     bool keeps_set_id;
     unsigned heartbeat_s;

@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "base/scope.h"
-#include "snapshot/throttle.h"
+#include "base/throttle.h"
 
 enum {
     CHUNK_BYTES = 256 * 1024,
@@ -141,6 +142,7 @@ static int copy_content(struct copier *copier, struct error *err)
         if (copier->options->progress != NULL)
             atomic_fetch_add_explicit(&copier->options->progress->content_bytes, (uint64_t)got,
                                       memory_order_relaxed);
+        budget_pace();
         throttle_pass(&copier->throttle, (uint64_t)got, copier->options->cancel);
         if (cancelled(copier, err) < 0)
             return -1;
@@ -183,6 +185,7 @@ static int copy_all(struct copier *copier, struct error *err)
     int more;
     entry_init(&entry);
     do {
+        budget_pace();
         more = cancelled(copier, err);
         if (more == 0)
             more = source_next(copier->source, &entry, err);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/file.h"
 
 enum {
@@ -40,6 +41,7 @@ static bool count_object(int dir_fd, const struct dirent *item, struct measure *
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return false;
     measure->objects++;
+    budget_pace();
     if (item->d_type == DT_DIR)
         return true;
     if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)

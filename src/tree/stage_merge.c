@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/budget.h"
 #include "base/scope.h"
 #include "tree/stage_internal.h"
 
@@ -203,6 +204,7 @@ static int check_way(struct merge *merge, const char *name, struct error *err)
 static int merge_name(struct merge *merge, const struct dirent *item, struct error *err)
 {
     const char *name = item->d_name;
+    budget_pace();
     buf_truncate(&merge->path, merge->directory_length);
     if (merge->directory_length > 0)
         buf_add_char(&merge->path, '/');

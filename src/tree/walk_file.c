@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/budget.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "tree/walk_internal.h"
@@ -180,6 +181,7 @@ static enum visit load_small(struct walk *walk, int fd, struct stat *before, str
         bool has_holes = may_have_holes(walk, before) && find_extents(walk, fd, before->st_size);
         if (got < 0 || fstat(fd, &after) < 0)
             return walk_failed(walk, errno, err);
+        budget_read((uint64_t)got);
         bool is_stable = settled > 0 && got == before->st_size && is_same_state(before, &after);
         if (is_stable || attempt == ATTEMPTS_MAX) {
             entry->size_bytes = (uint64_t)(got < before->st_size ? got : before->st_size);
@@ -382,6 +384,7 @@ ssize_t walk_read_file(struct walk *walk, void *bytes, size_t length)
         memset(bytes, 0, length);
         got = (ssize_t)length;
     }
+    budget_read((uint64_t)got);
     drop_pages(walk, file->offset, file->offset + (uint64_t)got);
     file->offset += (uint64_t)got;
     if ((uint64_t)got == left && file->extent + 1 < walk->extent_count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The token bucket: tokens come with time, never more than a second's worth are kept. */
-#include "snapshot/throttle.h"
+/* The token bucket: tokens come with time, never more than `burst` are kept. */
+#include "base/throttle.h"
 
 #include <time.h>
 
@@ -18,6 +18,7 @@ void throttle_init(struct throttle *throttle, uint64_t rate_bytes_per_s)
         rate_bytes_per_s = 0;
     *throttle = (struct throttle){
         .rate_bytes_per_s = rate_bytes_per_s,
+        .burst = (int64_t)rate_bytes_per_s,
         .tokens = (int64_t)rate_bytes_per_s,
         .filled_at_us = time_monotonic_us(),
     };
@@ -31,8 +32,8 @@ static void fill(struct throttle *throttle)
     if (earned < 1)
         return;
     throttle->filled_at_us = now_us;
-    if (earned >= (double)(rate - throttle->tokens))
-        throttle->tokens = rate;
+    if (earned >= (double)(throttle->burst - throttle->tokens))
+        throttle->tokens = throttle->burst;
     else
         throttle->tokens += (int64_t)earned;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SNAPSHOT_THROTTLE_H
-#define SNAPSHOT_THROTTLE_H
+#ifndef BASE_THROTTLE_H
+#define BASE_THROTTLE_H
 
 #include <stdint.h>
 
@@ -12,6 +12,7 @@
  */
 struct throttle {
     uint64_t rate_bytes_per_s; /* 0: no limit */
+    int64_t burst;             /* most tokens that are kept; throttle_init: a second's */
     int64_t tokens;            /* bytes that may pass now; negative: a debt that is slept off */
     int64_t filled_at_us;      /* monotonic */
 };
