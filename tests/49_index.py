@@ -139,6 +139,7 @@ def test_a_damaged_index_is_no_hindrance_and_is_said(made, tmp_path):
         bad.write_bytes(data)
         done = run(tmp_path, "list", bad)
         assert done.stdout == expected and "index" in done.stderr
+        assert "index" in run(tmp_path, "verify", bad, status=1).stderr
         run(tmp_path, "extract", bad, "out", "--only", "d199/f199")
         assert (tmp_path / "out" / "d199" / "f199").read_bytes() == b"199"
         shutil.rmtree(tmp_path / "out")

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -266,6 +267,16 @@ static int count_visits(const struct entry *entry, void *context, struct error *
     return 0;
 }
 
+/* Of this process, at its peak; the file in memory is not mapped and does not count. */
+static void assert_small(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    assert_in_range(usage.ru_maxrss, 1, 64 << 10);
+#endif
+}
+
 static void a_directory_among_a_million_entries_costs_kilobytes(void **state)
 {
     enum {
@@ -303,6 +314,7 @@ static void a_directory_among_a_million_entries_costs_kilobytes(void **state)
                      0);
     assert_int_equal(visits, COUNT);
     archive_index_free(index);
+    assert_small();
     entry_free(&entry);
 }
 

@@ -80,6 +80,10 @@ static struct source *open_range(struct seek_reader *reader, uint64_t start, uin
     if (index_locate(reader->lookup, start, &first, err) < 0 ||
         index_locate(reader->lookup, end - 1, &last, err) < 0)
         return NULL;
+    if (last.end <= first.start) {
+        error_set(err, ERROR_CORRUPT, "the archive's index is damaged");
+        return NULL;
+    }
     struct archive_read_options options = {
         .limit_tar_bytes = reader->options.limit_tar_bytes,
         .cancel = reader->options.cancel,
