@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from harness import PATIENCE_S, ROOST, program_env, read_tree
 
 TRAILER_BYTES = 104
 LITTLE = 200 << 10
+GOLDEN = Path(__file__).resolve().parent / "golden" / "v1" / "indexed.tar.gz"
 
 
 def run(tmp_path, *args, status=0):
@@ -160,3 +162,20 @@ def test_listing_does_not_look_at_content_and_verify_does(made, tmp_path):
     run(tmp_path, "extract", bad, "out", "--only", "d000")
     entries = [json.loads(line) for line in run(tmp_path, "list", "--json", bad, "--directory", "links").stdout.splitlines()]
     assert [(entry["type"], entry["link"]) for entry in entries] == [("hardlink", "d100/f100")] * 2
+
+
+def test_the_first_archive_with_an_index_is_read_for_ever(tmp_path):
+    run(tmp_path, "verify", GOLDEN)
+    by_reading = run(tmp_path, "list", "-l", GOLDEN, "--checksum", "sha256:" + digest(GOLDEN)).stdout
+    assert run(tmp_path, "list", "-l", GOLDEN).stdout == by_reading
+    assert run(tmp_path, "list", GOLDEN, "--directory", "world").stdout == "world/region/\n"
+    run(tmp_path, "extract", GOLDEN, "some", "--only", "world", "--only", "again.sh")
+    run(tmp_path, "extract", GOLDEN, "all")
+    assert {"world/region/r.0.0.mca", "again.sh"} == set(read_tree(tmp_path / "some"))
+    for name in ("world/region/r.0.0.mca", "again.sh"):
+        assert (tmp_path / "some" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+    # It is the index that a list reads.
+    data = bytearray(GOLDEN.read_bytes())
+    data[len(data) // 3] ^= 1
+    (tmp_path / "bad").write_bytes(data)
+    assert run(tmp_path, "list", "-l", "bad").stdout == by_reading

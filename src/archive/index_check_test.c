@@ -23,11 +23,19 @@ static int memory_file(void)
 
 static int verify(int fd, struct error *err)
 {
-    struct test_stream got = {0};
     struct archive_read_options options = {.flags = ARCHIVE_CHECK_INDEX};
-    int result = test_stream_read(&got, fd, &options, NULL, err);
-    test_stream_free(&got);
-    return result;
+    lseek(fd, 0, SEEK_SET);
+    struct source *source = archive_reader_open(fd, &options, err);
+    if (source == NULL)
+        return -1;
+    struct entry entry;
+    entry_init(&entry);
+    int more;
+    while ((more = source_next(source, &entry, err)) > 0)
+        ;
+    entry_free(&entry);
+    source_free(source);
+    return more;
 }
 
 static int count_visits(const struct entry *entry, void *context, struct error *err)
@@ -40,15 +48,18 @@ static int count_visits(const struct entry *entry, void *context, struct error *
 static void write_pages(int fd)
 {
     struct error err = ERROR_INIT;
-    struct test_stream stream = {0};
-    char path[32];
-    for (int i = 0; i < 8000; i++) {
-        snprintf(path, sizeof(path), "f%06d", i);
-        test_stream_add_file(&stream, path, slice_str(""));
-    }
     struct archive_options options = {.compression = ARCHIVE_FAST, .threads = 1};
-    assert_int_equal(test_stream_write(&stream, fd, &options, NULL, &err), 0);
-    test_stream_free(&stream);
+    struct sink *sink = archive_writer_open(fd, &options, &err);
+    struct entry entry;
+    entry_init(&entry);
+    for (int i = 0; i < 20000; i++) {
+        entry_clear(&entry);
+        buf_printf(&entry.path, "f%06d", i);
+        assert_int_equal(sink_entry(sink, &entry, &err), 0);
+    }
+    assert_int_equal(sink_finish(sink, &err), 0);
+    sink_free(sink);
+    entry_free(&entry);
 }
 
 static void read_file(int fd, struct buf *bytes)
