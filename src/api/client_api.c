@@ -20,6 +20,9 @@ static const struct client_operation_form forms[CLIENT_OP_COUNT] = {
     [CLIENT_OP_BACKUP_UNLOCK] = {HTTP_POST, BACKUP "/unlock", "backup.delete", true},
     [CLIENT_OP_BACKUP_RESTORE] = {HTTP_POST, BACKUP "/restore", "backup.restore", true},
     [CLIENT_OP_BACKUP_DELETE] = {HTTP_DELETE, BACKUP, "backup.delete", true},
+    [CLIENT_OP_FILES_LIST] = {HTTP_GET, BACKUP "/files/list", "backup.read", true},
+    [CLIENT_OP_FILES_CONTENTS] = {HTTP_GET, BACKUP "/files/contents", "backup.download", true},
+    [CLIENT_OP_FILES_DOWNLOAD] = {HTTP_GET, BACKUP "/files/download", "backup.download", true},
 };
 
 const struct client_operation_form *client_operation_form(enum client_operation operation)

@@ -35,6 +35,9 @@ enum client_operation {
     CLIENT_OP_BACKUP_UNLOCK, /* idempotent */
     CLIENT_OP_BACKUP_RESTORE,
     CLIENT_OP_BACKUP_DELETE,
+    CLIENT_OP_FILES_LIST, /* GET …/backups/{backup}/files/list?directory=; these three are ours */
+    CLIENT_OP_FILES_CONTENTS, /* GET …/backups/{backup}/files/contents?file= */
+    CLIENT_OP_FILES_DOWNLOAD, /* GET …/backups/{backup}/files/download?file= */
     CLIENT_OP_COUNT,
 };
 
@@ -147,6 +150,8 @@ void client_api_write_server(struct json_writer *w, const struct client_server *
 void client_api_write_server_answer(struct json_writer *w, const struct client_server *server,
                                     const char *const *permissions);
 void client_api_write_permissions(struct json_writer *w); /* the whole answer of GET permissions */
+/* A node's list of a backup's files (node_api.h) as Pterodactyl's file API has it. */
+void client_api_write_files(struct json_writer *w, const json_t *list);
 void client_api_write_signed_url(struct json_writer *w, const char *url);
 void client_api_write_websocket(struct json_writer *w, const char *token, const char *socket_url);
 
@@ -196,6 +201,14 @@ int client_api_backup_delete(struct client_api *api, const char *server, const c
 /* Appends the signed URL. */
 int client_api_backup_download(struct client_api *api, const char *server, const char *backup,
                                struct buf *url, struct error *err);
+/* A directory of a backup; the JSON answer, the caller's to json_decref(). */
+json_t *client_api_files_list(struct client_api *api, const char *server, const char *backup,
+                              const char *directory, struct error *err);
+/* Appends the bytes of a file; and the signed URL of a file or directory. */
+int client_api_file_contents(struct client_api *api, const char *server, const char *backup,
+                             const char *file, struct buf *contents, struct error *err);
+int client_api_file_download(struct client_api *api, const char *server, const char *backup,
+                             const char *file, struct buf *url, struct error *err);
 json_t *client_api_server(struct client_api *api, const char *server, struct error *err);
 json_t *client_api_servers(struct client_api *api, int64_t page, struct error *err);
 

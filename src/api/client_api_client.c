@@ -10,6 +10,7 @@
 
 enum {
     CALL_TIMEOUT_MS = 60 * 1000, /* deleting waits for the node */
+    ANSWER_MAX_BYTES = 16 << 20, /* a file's contents, a long list */
     DETAIL_MAX_BYTES = 400,      /* of the panel's own words in an error */
 };
 
@@ -22,7 +23,8 @@ struct client_api {
 struct client_api *client_api_create(const char *url, const char *key, const char *ca_file)
 {
     struct client_api *api = xcalloc(1, sizeof(*api));
-    struct http_client_options options = {.timeout_ms = CALL_TIMEOUT_MS, .ca_file = ca_file};
+    struct http_client_options options = {
+        .timeout_ms = CALL_TIMEOUT_MS, .answer_max_bytes = ANSWER_MAX_BYTES, .ca_file = ca_file};
     api->http = http_client_create(&options);
     size_t length = strlen(url);
     while (length > 0 && url[length - 1] == '/')
@@ -107,9 +109,10 @@ static int set_from_answer(const struct http_answer *answer, struct error *err)
 
 struct question {
     const char *method;
-    const char *path;   /* after the panel's URL */
-    struct slice body;  /* JSON; empty: none */
-    json_t **reply_out; /* NULL: the body does not matter */
+    const char *path;     /* after the panel's URL */
+    struct slice body;    /* JSON; empty: none */
+    json_t **reply_out;   /* NULL: the body does not matter */
+    struct buf *body_out; /* the body as it is; NULL: nobody asks */
 };
 
 static int ask(struct client_api *api, const struct question *question, struct error *err)
@@ -136,6 +139,8 @@ static int ask(struct client_api *api, const struct question *question, struct e
         else
             *question->reply_out = reply;
     }
+    if (result == 0 && question->body_out != NULL)
+        buf_add(question->body_out, answer.body.data, answer.body.length);
     http_answer_free(&answer);
     return result;
 }
@@ -281,13 +286,59 @@ int client_api_backup_delete(struct client_api *api, const char *server, const c
     return order(api, "DELETE", &path, slice_of("", 0), err);
 }
 
+static void add_file_path(struct buf *path, const char *const ids[2], const char *verb,
+                          const char *file)
+{
+    add_path(path, ids[0], ids[1], verb);
+    url_encode(path, slice_str(file));
+}
+
+json_t *client_api_files_list(struct client_api *api, const char *server, const char *backup,
+                              const char *directory, struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    const char *const ids[] = {server, backup};
+    add_file_path(&path, ids, "files/list?directory=", directory);
+    json_t *reply = NULL;
+    struct question question = {.method = "GET", .path = path.data, .reply_out = &reply};
+    return ask(api, &question, err) < 0 ? NULL : reply;
+}
+
+int client_api_file_contents(struct client_api *api, const char *server, const char *backup,
+                             const char *file, struct buf *contents, struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    const char *const ids[] = {server, backup};
+    add_file_path(&path, ids, "files/contents?file=", file);
+    struct question question = {.method = "GET", .path = path.data, .body_out = contents};
+    return ask(api, &question, err);
+}
+
+static int ask_url(struct client_api *api, const struct buf *path, struct buf *url,
+                   struct error *err);
+
+int client_api_file_download(struct client_api *api, const char *server, const char *backup,
+                             const char *file, struct buf *url, struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    const char *const ids[] = {server, backup};
+    add_file_path(&path, ids, "files/download?file=", file);
+    return ask_url(api, &path, url, err);
+}
+
 int client_api_backup_download(struct client_api *api, const char *server, const char *backup,
                                struct buf *url, struct error *err)
 {
     scope_buf struct buf path = BUF_INIT;
     add_path(&path, server, backup, "download");
+    return ask_url(api, &path, url, err);
+}
+
+static int ask_url(struct client_api *api, const struct buf *path, struct buf *url,
+                   struct error *err)
+{
     scope_json json_t *reply = NULL;
-    struct question question = {.method = "GET", .path = path.data, .reply_out = &reply};
+    struct question question = {.method = "GET", .path = path->data, .reply_out = &reply};
     if (ask(api, &question, err) < 0)
         return -1;
     const char *text = json_get_string(json_object_get(reply, "attributes"), "url", "");

@@ -226,6 +226,63 @@ void client_api_write_permissions(struct json_writer *w)
     json_end_object(w);
 }
 
+/* What Pterodactyl's own pages look for; nobody has seen the content. */
+static const char *media_type(const json_t *file)
+{
+    static const char *const types[][2] = {
+        {".txt", "text/plain"},      {".log", "text/plain"},      {".properties", "text/plain"},
+        {".yml", "text/plain"},      {".yaml", "text/plain"},     {".toml", "text/plain"},
+        {".cfg", "text/plain"},      {".conf", "text/plain"},     {".json", "application/json"},
+        {".jar", "application/jar"}, {".zip", "application/zip"}, {".gz", "application/gzip"},
+    };
+    const char *name = json_get_string(file, "name", "");
+    if (!json_get_bool(file, "file", true))
+        return "inode/directory";
+    if (json_get_bool(file, "symlink", false))
+        return "inode/symlink";
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (text_ends_with(name, types[i][0]))
+            return types[i][1];
+    return "application/octet-stream";
+}
+
+static void put_file(struct json_writer *w, const json_t *file)
+{
+    json_begin_object(w);
+    json_field_string(w, "object", "file_object");
+    json_key(w, "attributes");
+    json_begin_object(w);
+    json_field_string(w, "name", json_get_string(file, "name", ""));
+    json_field_string(w, "mode", json_get_string(file, "mode", ""));
+    json_field_string(w, "mode_bits", json_get_string(file, "mode_bits", ""));
+    json_field_int(w, "size", json_get_int(file, "size", 0));
+    json_field_bool(w, "is_file", json_get_bool(file, "file", true));
+    json_field_bool(w, "is_symlink", json_get_bool(file, "symlink", false));
+    json_field_string(w, "mimetype", media_type(file));
+    json_field_string(w, "created_at", json_get_string(file, "created", ""));
+    json_field_string(w, "modified_at", json_get_string(file, "modified", ""));
+    json_field_string(w, "path", json_get_string(file, "path", ""));
+    json_end_object(w);
+    json_end_object(w);
+}
+
+void client_api_write_files(struct json_writer *w, const json_t *list)
+{
+    const json_t *entries = json_object_get(list, "entries");
+    json_begin_object(w);
+    json_field_string(w, "object", "list");
+    json_key(w, "data");
+    json_begin_array(w);
+    for (size_t i = 0; i < json_array_size(entries); i++)
+        put_file(w, json_array_get(entries, i));
+    json_end_array(w);
+    json_key(w, "meta");
+    json_begin_object(w);
+    json_field_bool(w, "truncated", json_get_bool(list, "truncated", false));
+    json_end_object(w);
+    json_end_object(w);
+}
+
 void client_api_write_signed_url(struct json_writer *w, const char *url)
 {
     json_begin_object(w);

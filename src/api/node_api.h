@@ -20,6 +20,8 @@ enum node_operation {
     NODE_OP_BACKUP_DELETE,           /* DELETE /api/servers/{server}/backup/{backup} */
     NODE_OP_BACKUP_DELETE_ALL,       /* DELETE /api/servers/{server}/backup/delete-all */
     NODE_OP_BACKUP_DELETE_ALL_ALIAS, /* DELETE /api/servers/{server}/deleteAllBackups */
+    NODE_OP_FILES,                   /* GET    …/backup/{backup}/files?directory=; ours */
+    NODE_OP_FILE_CONTENTS,           /* GET    …/backup/{backup}/files/contents?file=; ours */
     NODE_OP_SERVER,                  /* GET    /api/servers/{server} */
     NODE_OP_SERVERS,                 /* GET    /api/servers */
     NODE_OP_SYNC,                    /* POST   /api/servers/{server}/sync */
@@ -47,6 +49,8 @@ enum {
     NODE_URL_MAX_BYTES = 8 * 1024,
     NODE_JTI_MAX_BYTES = 128,
     NODE_JTIS_MAX = 1000,
+    NODE_FILES_MAX = 5000, /* names in a list */
+    NODE_CONTENTS_MAX_BYTES = 4 << 20,
 };
 
 /* Scopes of signed tokens (JWT claim "scope"). */
@@ -82,6 +86,9 @@ struct node_restore_order {
 #define NODE_ERROR_NO_OBJECT_STORAGE "Object storage is not configured on this node."
 #define NODE_ERROR_NO_SPACE "There is not enough space on this node for the backup."
 #define NODE_ERROR_DELETE_ALL "Failed to delete backups."
+#define NODE_ERROR_NO_FILE "The requested file was not found in this backup."
+#define NODE_ERROR_NOT_A_FILE "The requested path is no regular file."
+#define NODE_ERROR_FILE_TOO_LARGE "This file is too large to view."
 #define NODE_ERROR_DOWNLOAD_TOKEN "The download token is missing, has expired or is not valid."
 
 /* ---- the node's side ---- */
@@ -132,6 +139,13 @@ bool node_api_backup(struct node_api *api, const struct node_address *node, cons
 bool node_api_restore(struct node_api *api, const struct node_address *node, const char *server,
                       const char *backup, const struct node_restore_order *order,
                       struct node_outcome *outcome);
+/* A list: {"entries":[…],"truncated":…}, the caller's to json_decref(); NULL: refused. */
+json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
+                       const char *backup, const char *directory, struct node_outcome *outcome);
+/* Appends a file's bytes. */
+bool node_api_file_contents(struct node_api *api, const struct node_address *node,
+                            const char *server, const char *backup, const char *file,
+                            struct buf *contents, struct node_outcome *outcome);
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome);
 /*
@@ -152,6 +166,7 @@ struct node_token_grant {
     const char *token;    /* the node's secret: the HMAC key */
     const char *server_uuid;
     const char *backup_uuid; /* downloads only */
+    const char *file;        /* downloads: only this path of it; NULL: the archive */
     const char *user_uuid;
     int64_t user_id;
     const char *const *permissions; /* websockets only; ended by NULL */

@@ -13,11 +13,14 @@
 enum {
     CONNECT_TIMEOUT_MS = 5000,
     TIMEOUT_MS = 15000,
-    ANSWER_MAX_BYTES = 64 * 1024
+    ANSWER_MAX_BYTES = 64 * 1024,
+    FILES_TIMEOUT_MS = 55 * 1000,
+    FILES_ANSWER_MAX_BYTES = 32 << 20,
 };
 
 struct node_api {
     struct http_client *client;
+    struct http_client *patient; /* for what a node may have to read an archive for */
 };
 
 struct node_api *node_api_create(const char *ca_file)
@@ -30,6 +33,9 @@ struct node_api *node_api_create(const char *ca_file)
     };
     struct node_api *api = xcalloc(1, sizeof(*api));
     api->client = http_client_create(&options);
+    options.timeout_ms = FILES_TIMEOUT_MS;
+    options.answer_max_bytes = FILES_ANSWER_MAX_BYTES;
+    api->patient = http_client_create(&options);
     return api;
 }
 
@@ -38,6 +44,7 @@ void node_api_free(struct node_api *api)
     if (api == NULL)
         return;
     http_client_free(api->client);
+    http_client_free(api->patient);
     free(api);
 }
 
@@ -72,6 +79,8 @@ struct order {
     enum node_operation operation;
     const char *ids[2];
     struct slice body;
+    const char *query_name, *query; /* NULL: none.  Where it is one, the node may take its time */
+    struct buf *body_out;           /* of a 2xx answer, as it is; NULL: nobody asks */
     json_t **answer_out; /* of a 2xx answer; NULL stays where it is none.  NULL: nobody asks */
 };
 
@@ -82,6 +91,10 @@ static bool send_order(struct node_api *api, const struct node_address *node,
     const struct node_operation_form *form = node_operation_form(order->operation);
     scope_buf struct buf url = BUF_INIT;
     add_url(&url, node->base_url, form->pattern, order->ids);
+    if (order->query_name != NULL) {
+        buf_printf(&url, "?%s=", order->query_name);
+        url_encode(&url, slice_str(order->query));
+    }
     scope_free char *authorization = xasprintf("Authorization: Bearer %s", node->token);
     const char *const headers[] = {authorization, "Accept: application/json",
                                    "Content-Type: application/json", NULL};
@@ -94,7 +107,8 @@ static bool send_order(struct node_api *api, const struct node_address *node,
     };
     struct http_answer answer;
     struct error err = ERROR_INIT;
-    if (http_client_call(api->client, &call, &answer, &err) < 0) {
+    struct http_client *client = order->query_name != NULL ? api->patient : api->client;
+    if (http_client_call(client, &call, &answer, &err) < 0) {
         snprintf(outcome->error, sizeof(outcome->error), "%.*s", (int)sizeof(outcome->error) - 1,
                  err.text);
         return false;
@@ -107,6 +121,8 @@ static bool send_order(struct node_api *api, const struct node_address *node,
         read_refusal(&answer, outcome);
     else if (order->answer_out != NULL && answer.body.length > 0)
         *order->answer_out = json_read(buf_slice(&answer.body), &ignored);
+    if (is_done && order->body_out != NULL)
+        buf_add(order->body_out, answer.body.data, answer.body.length);
     http_answer_free(&answer);
     return is_done;
 }
@@ -156,6 +172,32 @@ bool node_api_delete(struct node_api *api, const struct node_address *node, cons
 {
     struct order sent = {NODE_OP_BACKUP_DELETE, {server, backup}, {NULL, 0}};
     return send_order(api, node, &sent, outcome) || outcome->status == 404;
+}
+
+json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
+                       const char *backup, const char *directory, struct node_outcome *outcome)
+{
+    json_t *answer = NULL;
+    struct order sent = {.operation = NODE_OP_FILES,
+                         .ids = {server, backup},
+                         .query_name = "directory",
+                         .query = directory,
+                         .answer_out = &answer};
+    if (send_order(api, node, &sent, outcome) && answer == NULL)
+        outcome->status = 502;
+    return answer;
+}
+
+bool node_api_file_contents(struct node_api *api, const struct node_address *node,
+                            const char *server, const char *backup, const char *file,
+                            struct buf *contents, struct node_outcome *outcome)
+{
+    struct order sent = {.operation = NODE_OP_FILE_CONTENTS,
+                         .ids = {server, backup},
+                         .query_name = "file",
+                         .query = file,
+                         .body_out = contents};
+    return send_order(api, node, &sent, outcome);
 }
 
 static unsigned read_features(const json_t *answer)

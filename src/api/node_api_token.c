@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "crypt/digest.h"
 #include "crypt/jwt.h"
+#include "net/url.h"
 
 enum {
     NOT_BEFORE_SLACK_S = 300, /* nodes' clocks are not ours */
@@ -58,6 +59,11 @@ void node_api_sign_download(struct buf *out, const struct node_token_grant *gran
     json_begin_object(&w);
     put_common(&w, grant, jti, NODE_SCOPE_DOWNLOAD);
     json_field_string(&w, "backup_uuid", grant->backup_uuid);
+    if (grant->file != NULL) { /* percent-encoded: names are bytes */
+        scope_buf struct buf file = BUF_INIT;
+        url_encode(&file, slice_str(grant->file));
+        json_field_string(&w, "file", file.data);
+    }
     json_end_object(&w);
     jwt_sign(out, slice_str(grant->token), jti, buf_slice(&claims));
 }

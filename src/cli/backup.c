@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/backup_files.h"
 #include "cli/console.h"
 #include "cli/download.h"
 #include "cli/meter.h"
@@ -225,10 +226,43 @@ static int run_show(const struct invocation *invocation, struct error *err)
 
 /* ---- download ---- */
 
+static int run_files(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    const char *directory = argument_at(invocation, 2);
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0)
+        return -1;
+    struct files_place place = {target.server, target.backup, directory == NULL ? "" : directory};
+    return files_print(&target.contact, &place, option_is_given(invocation, "json"), err);
+}
+
+static int run_cat(const struct invocation *invocation, struct error *err)
+{
+    scope_target struct target target = {.server = ""};
+    if (target_open(invocation, TARGET_BACKUP, &target, err) < 0)
+        return -1;
+    struct files_place place = {target.server, target.backup, argument_at(invocation, 2)};
+    return files_cat(&target.contact, &place, err);
+}
+
+static int download_file(const struct invocation *invocation, struct target *target,
+                         struct error *err)
+{
+    const char *output = option_text(invocation, "output");
+    if (output == NULL)
+        return error_set(err, ERROR_INVALID, "'--file' needs '--output': where the file goes");
+    struct files_place place = {target->server, target->backup, option_text(invocation, "file")};
+    return files_download(&target->contact, &place, output, err);
+}
+
 static int run_download(const struct invocation *invocation, struct error *err)
 {
     scope_target struct target target = {.server = ""};
     struct client_backup_view view;
+    if (option_is_given(invocation, "file"))
+        return target_open(invocation, TARGET_BACKUP, &target, err) < 0
+                   ? -1
+                   : download_file(invocation, &target, err);
     if (target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
         client_api_backup_view(target.contact.api, target.server, target.backup, &view, err) < 0)
         return -1;
@@ -455,11 +489,35 @@ static const struct command download = {
     .details =
         BACKUP_NAMES "\n"
                      "An interrupted download goes on where it stopped when it is run again.",
-    .options = (const struct option[]){{"output", 'o', "FILE",
-                                        "default: BACKUP.tar.gz; '-': standard output"},
-                                       OPTIONS_CONTACT,
-                                       OPTION_END},
+    .options =
+        (const struct option[]){
+            {"output", 'o', "FILE", "default: BACKUP.tar.gz; '-': standard output"},
+            {"file", 0, "PATH", "only this file of it, or a directory as a .tar.gz"},
+            OPTIONS_CONTACT,
+            OPTION_END},
     .run = run_download,
+};
+
+static const struct command files = {
+    .name = "files",
+    .arguments = "SERVER BACKUP [DIRECTORY]",
+    .arguments_min = 2,
+    .arguments_max = 3,
+    .summary = "list what is in a backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_JSON, OPTION_END},
+    .run = run_files,
+};
+
+static const struct command cat = {
+    .name = "cat",
+    .arguments = "SERVER BACKUP FILE",
+    .arguments_min = 3,
+    .arguments_max = 3,
+    .summary = "print a small file out of a backup",
+    .details = BACKUP_NAMES,
+    .options = (const struct option[]){OPTIONS_CONTACT, OPTION_END},
+    .run = run_cat,
 };
 
 static const struct command restore = {
@@ -514,7 +572,7 @@ static const struct command delete = {
 };
 
 static const struct command *const verbs[] = {
-    &create, &list, &show, &download, &restore, &lock, &unlock, &delete, NULL,
+    &create, &list, &show, &files, &cat, &download, &restore, &lock, &unlock, &delete, NULL,
 };
 
 const struct command backup_command = {

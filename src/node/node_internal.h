@@ -3,6 +3,7 @@
 #define NODE_INTERNAL_H
 
 #include "api/remote_api.h"
+#include "net/http.h"
 #include "node/hub.h"
 #include "node/journal.h"
 #include "node/node.h"
@@ -10,6 +11,7 @@
 #include "node/place.h"
 #include "node/queue.h"
 #include "node/servers.h"
+#include "snapshot/entry.h"
 
 /*
  * The parts of a node, and the verbs that use several of them.
@@ -25,6 +27,9 @@ struct node {
     struct outbox *outbox;
     struct queue *queue;
     struct http_router *router;
+
+    _Atomic(unsigned) looking; /* requests that look into archives */
+    _Atomic(unsigned) sending; /* files and directories out of archives */
 
     pthread_mutex_t accept; /* from looking for a duplicate until the job is in the queue */
 
@@ -90,6 +95,29 @@ void route_backup(const struct http_request *request, struct http_reply *reply, 
 void route_restore(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete_all(const struct http_request *request, struct http_reply *reply, void *app);
+void route_files(const struct http_request *request, struct http_reply *reply, void *app);
+void route_file_contents(const struct http_request *request, struct http_reply *reply, void *app);
+
+/* routes_files.c: only a few look into archives at once; false: the reply is written. */
+bool route_files_begin(struct node *node, const struct http_request *request,
+                       struct http_reply *reply);
+void route_files_end(struct node *node);
+void route_files_fail(const struct http_request *request, struct http_reply *reply,
+                      const struct error *err);
+
+/* What the archive has under that path; `found` says what it is.  NOT_FOUND, CANCELLED, CORRUPT. */
+int route_files_find(int fd, const struct entry *wanted, const struct cancel *cancel,
+                     struct entry *found, struct error *err);
+/* The content of that file, holes included. */
+int route_files_copy(int fd, const struct entry *wanted, const struct cancel *cancel,
+                     int (*write)(const void *bytes, size_t length, void *context,
+                                  struct error *err),
+                     void *context, struct error *err);
+
+/* file_download.c: answers with that file, or directory, of the archive `fd` (borrowed). */
+void file_download(struct node *node, const struct http_request *request, struct http_reply *reply,
+                   int fd, struct slice path);
+
 void route_download(const struct http_request *request, struct http_reply *reply, void *app);
 
 /* False where the reply is written already: a wrong node token; a server that is not ours. */

@@ -139,6 +139,7 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
     struct archive_read_options read_options = {
         .flags = expectation.is_known ? ARCHIVE_WITH_DIGEST : 0,
         .digest = expectation.digest.type,
+        .selection = job->files,
         .cancel = &job->cancel,
     };
     struct source *source = archive_reader_open(archive_fd, &read_options, err);

@@ -267,6 +267,8 @@ static const struct {
     [NODE_OP_BACKUP_DELETE] = {route_delete, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL] = {route_delete_all, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL_ALIAS] = {route_delete_all, HTTP_WORKER},
+    [NODE_OP_FILES] = {route_files, HTTP_WORKER},
+    [NODE_OP_FILE_CONTENTS] = {route_file_contents, HTTP_WORKER},
     [NODE_OP_SERVER] = {route_server, HTTP_WORKER},
     [NODE_OP_SERVERS] = {route_servers, HTTP_WORKER},
     [NODE_OP_SYNC] = {route_sync, HTTP_WORKER},

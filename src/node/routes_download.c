@@ -67,7 +67,7 @@ static bool is_good(struct node *node, const struct http_request *request, struc
 static bool may_start(struct node *node, const struct http_request *request,
                       struct http_reply *reply, const struct token *token, const char *etag)
 {
-    if (request->method == HTTP_HEAD || is_continuation(request, etag))
+    if (request->method == HTTP_HEAD || (!token->has_file && is_continuation(request, etag)))
         return true;
     struct error err = ERROR_INIT;
     bool is_allowed;
@@ -125,6 +125,10 @@ void route_download(const struct http_request *request, struct http_reply *reply
     }
     if (!may_start(node, request, reply, &token, etag))
         return;
+    if (token.has_file) {
+        file_download(node, request, reply, fd, slice_str(token.file));
+        return;
+    }
     char disposition[128];
     snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s.tar.gz\"", token.backup);
     http_reply_header(reply, "Content-Type", "application/octet-stream");

@@ -6,6 +6,7 @@
 
 #include "api/node_api.h"
 #include "crypt/jwt.h"
+#include "net/url.h"
 
 /* A claim of at most `room` - 1 bytes; false where it is missing, empty or longer. */
 static bool copy_claim(const json_t *claims, const char *name, char *out, size_t room)
@@ -47,6 +48,22 @@ static int read_common(struct journal *journal, const json_t *claims, int64_t no
     return is_denied ? error_set(err, ERROR_DENIED, "the token was denied") : 0;
 }
 
+/* A claim that is there and makes no sense never becomes the whole archive. */
+static int read_file(const json_t *claims, struct token *token, struct error *err)
+{
+    const json_t *claim = json_object_get(claims, "file");
+    scope_buf struct buf file = BUF_INIT;
+    if (claim == NULL)
+        return 0;
+    if (!json_is_string(claim) ||
+        !url_decode(slice_of(json_string_value(claim), json_string_length(claim)), &file) ||
+        !entry_path_is_canonical(buf_slice(&file)))
+        return error_set(err, ERROR_DENIED, "the token's file is no path");
+    token->has_file = true;
+    memcpy(token->file, file.data, file.length + 1);
+    return 0;
+}
+
 int token_read_download(struct journal *journal, const char *key, struct slice text, int64_t now_s,
                         struct token *token, struct error *err)
 {
@@ -57,7 +74,7 @@ int token_read_download(struct journal *journal, const char *key, struct slice t
         !uuid_is_canonical(token->backup) ||
         !copy_claim(claims, "unique_id", token->unique_id, sizeof(token->unique_id)))
         return error_set(err, ERROR_DENIED, "a claim is missing from the token");
-    return 0;
+    return read_file(claims, token, err);
 }
 
 static bool grants(const json_t *claims, const char *permission)

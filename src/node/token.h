@@ -3,6 +3,7 @@
 #define NODE_TOKEN_H
 
 #include "node/journal.h"
+#include "snapshot/entry.h"
 
 /*
  * Tokens that the panel signs with this node's secret: for one purpose (scope), one server and, for
@@ -19,6 +20,8 @@ struct token {
     char unique_id[TOKEN_ID_MAX_BYTES + 1]; /* downloads */
     char server[UUID_TEXT_BYTES];
     char backup[UUID_TEXT_BYTES]; /* downloads */
+    bool has_file;                /* downloads: only this path of the backup, as it is */
+    char file[ENTRY_PATH_MAX_BYTES + 1];
     int64_t issued_at_s, expires_at_s;
     bool may_read_backups; /* websockets */
 };

@@ -266,6 +266,9 @@ static const struct route routes[CLIENT_OP_COUNT] = {
     [CLIENT_OP_BACKUP_UNLOCK] = {client_backup_unlock, HTTP_WORKER},
     [CLIENT_OP_BACKUP_RESTORE] = {client_backup_restore, HTTP_WORKER},
     [CLIENT_OP_BACKUP_DELETE] = {client_backup_delete, HTTP_WORKER},
+    [CLIENT_OP_FILES_LIST] = {client_files_list, HTTP_WORKER},
+    [CLIENT_OP_FILES_CONTENTS] = {client_files_contents, HTTP_WORKER},
+    [CLIENT_OP_FILES_DOWNLOAD] = {client_files_download, HTTP_WORKER},
 };
 
 static enum client_operation operation_of(const struct http_request *request)

@@ -104,7 +104,7 @@ void client_backup_view(struct client_call *call)
     client_api_write_backup(&w, &view);
 }
 
-static enum api_error download_error(const struct backup *backup)
+enum api_error client_download_error(const struct backup *backup)
 {
     if (backup->completed_at_us == 0)
         return API_ERROR_DOWNLOAD_NOT_COMPLETED;
@@ -115,7 +115,7 @@ static enum api_error download_error(const struct backup *backup)
 }
 
 static void add_download_url(struct client_call *call, const struct node_link *link,
-                             struct buf *url)
+                             const char *file, struct buf *url)
 {
     struct node_token_grant grant = {
         .issuer = call->panel->config.url,
@@ -123,6 +123,7 @@ static void add_download_url(struct client_call *call, const struct node_link *l
         .token = link->token.data,
         .server_uuid = call->view->server.uuid,
         .backup_uuid = call->backup.uuid,
+        .file = file,
         .user_uuid = call->auth->user_uuid,
         .user_id = call->auth->user_id,
         .now_s = call->now_us / 1000000,
@@ -145,24 +146,35 @@ static int record_download(struct client_call *call, struct error *err)
     return db_commit(session, err);
 }
 
-void client_backup_download(struct client_call *call)
+void client_answer_download(struct client_call *call, const char *file, size_t url_max_bytes)
 {
-    enum api_error error = download_error(&call->backup);
-    if (error != API_ERROR_COUNT) {
-        client_refuse(call, error);
-        return;
-    }
     struct error err = ERROR_INIT;
     struct node_link link = NODE_LINK_INIT;
     scope_buf struct buf url = BUF_INIT;
     if (node_link_open(call->panel, call->reader->session, call->view->server.node_id, &link,
-                       &err) < 0 ||
-        record_download(call, &err) < 0) {
+                       &err) < 0) {
+        client_fail(call, &err);
+        node_link_close(&link);
+        return;
+    }
+    add_download_url(call, &link, file, &url);
+    if (url.length > url_max_bytes) {
+        api_error_reply(call->reply, call->dialect, API_ERROR_BAD_REQUEST,
+                        "The path is too long for a download of its own.");
+    } else if (record_download(call, &err) < 0) {
         client_fail(call, &err);
     } else {
-        add_download_url(call, &link, &url);
         struct json_writer w = json_writer_to(http_reply_body(call->reply));
         client_api_write_signed_url(&w, url.data);
     }
     node_link_close(&link);
+}
+
+void client_backup_download(struct client_call *call)
+{
+    enum api_error error = client_download_error(&call->backup);
+    if (error != API_ERROR_COUNT)
+        client_refuse(call, error);
+    else
+        client_answer_download(call, NULL, SIZE_MAX);
 }

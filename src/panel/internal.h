@@ -69,7 +69,8 @@ struct client_call {
 typedef void client_perform(struct client_call *call);
 client_perform client_servers, client_permissions, client_server, client_websocket,
     client_backup_list, client_backup_create, client_backup_view, client_backup_download,
-    client_backup_lock, client_backup_unlock, client_backup_restore, client_backup_delete;
+    client_backup_lock, client_backup_unlock, client_backup_restore, client_backup_delete,
+    client_files_list, client_files_contents, client_files_download;
 
 void client_routes_add(struct panel *panel);
 
@@ -80,6 +81,10 @@ void client_fail(struct client_call *call, struct error *err);
 /* What the state of a server forbids to `operation`; API_ERROR_COUNT: nothing. */
 enum api_error client_state_error(const struct server *server, bool is_node_in_maintenance,
                                   enum client_operation operation, bool is_root_admin);
+/* Why a backup has nothing to read; API_ERROR_COUNT: it has. */
+enum api_error client_download_error(const struct backup *backup);
+/* The signed URL of the backup, or of that file of it (NULL: all).  400 where it gets longer than `max`. */
+void client_answer_download(struct client_call *call, const char *file, size_t url_max_bytes);
 void client_write_backup(struct json_writer *w, const struct backup *backup);
 
 /* One entry in the activity log, by this call's user, inside the caller's transaction. */
