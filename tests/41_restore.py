@@ -266,7 +266,7 @@ def test_a_hostile_archive_stays_inside(server, tmp_path, name, members, truncat
     outside.mkdir()
     (outside / "victim").write_bytes(b"victim")
     backup = server.backup()["uuid"]
-    put_archive(server, backup, tar_bytes(*[(n, k, v.replace("OUTSIDE", str(outside)) if isinstance(v, str) else v)
+    server.put_archive(backup, tar_bytes(*[(n, k, v.replace("OUTSIDE", str(outside)) if isinstance(v, str) else v)
                                             for n, k, v in members]))
     before = server.tree()
     server.restore(backup, truncate=truncate)
@@ -281,16 +281,6 @@ def test_a_hostile_archive_stays_inside(server, tmp_path, name, members, truncat
         for path in server.directory.rglob("*"):
             mode = path.lstat().st_mode
             assert os.path.stat.S_ISREG(mode) or os.path.stat.S_ISDIR(mode) or os.path.stat.S_ISLNK(mode)
-
-
-def put_archive(server, backup, data):
-    """Another archive under the backup's name, with everybody's digest of it right."""
-    import hashlib
-    server.archive(backup).write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    server.roost.sql("UPDATE backups SET checksum = ?, bytes = ? WHERE uuid = ?", f"sha256:{digest}", len(data), backup)
-    server.roost.sql("UPDATE archives SET checksum = ?, size_bytes = ? WHERE backup = ?", digest, len(data), backup,
-                     path=server.roost.journal)
 
 
 def bomb(gigabytes):
@@ -308,7 +298,7 @@ def bomb(gigabytes):
 @pytest.mark.slow
 def test_a_bomb_meets_the_disk_limit(server):
     backup = server.backup()["uuid"]
-    put_archive(server, backup, bomb(3))
+    server.put_archive(backup, bomb(3))
     before = server.tree()
     server.set(disk=50)
     server.roost.node_client().post(f"/api/servers/{server.uuid}/sync")

@@ -2,9 +2,12 @@
 """A tenant who owns the server's directory, and more than that, against backups and restores of it."""
 import contextlib
 import gzip
+import io
 import os
 import subprocess
+import tarfile
 import threading
+import time
 
 import pytest
 
@@ -159,3 +162,150 @@ def test_memory_is_bounded_whatever_the_tree(fresh):
         (server.directory / "b" / f"{number:08}{'y' * 240}").touch()
     assert outcome(server)
     assert fresh.program.memory_kib() < MEMORY_KIB
+
+
+# ---- while a restore is at work ----
+
+def state_of(directory):
+    """Everything that a stranger could have changed in what is outside."""
+    return sorted((str(path.relative_to(directory)), path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_size,
+                   path.lstat().st_mtime_ns, path.lstat().st_nlink) for path in [directory, *directory.rglob("*")])
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_links_that_are_planted_in_the_stage_lead_nowhere(fresh, outside, truncate):
+    """S1, S2, S4: staged, merged, given modes and removed again while somebody swaps directories in it for links."""
+    roost = fresh
+    (outside / "d").mkdir(mode=0o700)
+    (outside / "d" / "b").write_bytes(SECRET)
+    (outside / "d" / "b").chmod(0o600)
+    files = {f"{letter}/d/b{number}": b"b" * 3000 for letter in "pqrs" for number in range(40)}
+    server = roost.add_server({**files, "a.txt": b"mine", "d/b": b"mine"})
+    for path in server.directory.rglob("*"):
+        path.chmod(0o777)
+    good = server.backup()["uuid"]
+    before = state_of(outside)
+    parent, planted = server.directory.parent, []
+
+    def plant():
+        for stage in parent.glob(".roost-*"):
+            for path in stage.rglob("*"):
+                with contextlib.suppress(OSError):
+                    target = outside if path.is_dir() else outside / "d" / "b"
+                    path.rename(parent / f"aside{len(planted)}")
+                    path.symlink_to(target)
+                    planted.append(path)
+
+    with meanwhile(plant):
+        for _ in range(12):
+            assert server.restore(good, truncate=truncate).status_code in (204, 409, 507)
+            roost.wait_node_idle(60)
+            if not server.directory.is_dir():  # its own doing: it moved the tree away
+                server.write({"a.txt": b"mine"})
+    assert planted, "nobody was in time"
+    assert state_of(outside) == before
+    for aside in parent.glob("aside*"):
+        subprocess.run(["rm", "-rf", aside], check=True)
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_links_in_the_live_tree_are_neither_merged_nor_emptied(roost, outside, truncate):
+    """S1: a directory of the live tree that is a link, and then is none, while it is merged, replaced and removed."""
+    server = roost.add_server({f"d/{number}": b"mine" for number in range(200)})
+    good = server.backup()["uuid"]
+    (outside / "kept").mkdir()
+    (outside / "kept" / "0").write_bytes(SECRET)
+    before = state_of(outside)
+
+    def swap():
+        link = server.directory / "link"
+        link.symlink_to(outside)
+        for name in ("d", "link"):
+            (server.directory / name).rename(server.directory / "other")
+            (server.directory / ("link" if name == "d" else "d")).rename(server.directory / name)
+            (server.directory / "other").rename(server.directory / ("link" if name == "d" else "d"))
+        link.unlink()
+
+    with meanwhile(swap):
+        for _ in range(12):
+            server.restore(good, truncate=truncate)
+            roost.wait_node_idle(60)
+    wait_until("replaced trees to go", lambda: not [n for n in server.beside() if n.startswith(".roost-")], 60)
+    assert state_of(outside) == before
+
+
+# ---- bombs ----
+
+def header(name, size=0, kind=tarfile.REGTYPE, pax=None):
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    info.pax_headers = pax or {}
+    return info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT)
+
+
+def packed(head, block=b"", times=0, tail=b""):
+    """Gzip of a head, a block so many times, and a tail."""
+    out = io.BytesIO()
+    out.write(gzip.compress(head, 1))
+    if times:
+        run = max(1, (4 << 20) // len(block))
+        out.write(gzip.compress(block * run, 9) * (times // run))
+    out.write(gzip.compress(tail + bytes(1024), 1))
+    return out.getvalue()
+
+
+def nested(levels):
+    data = bytes(8 << 20)
+    for _ in range(levels):
+        data = gzip.compress(data * 2, 9)
+    return data
+
+
+HUGE = (1 << 63) - 1
+BOMBS = {
+    "a file of 8 EiB": lambda: packed(header("f", HUGE), bytes(4096), 100_000),
+    "holes of 8 EiB": lambda: packed(header("f", 512, pax={
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "f",
+        "GNU.sparse.realsize": str(HUGE)}) + b"0\n".ljust(512, b"\0")),
+    "a map of holes without end": lambda: packed(header("f", HUGE, pax={
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "f", "GNU.sparse.realsize": str(HUGE)}) +
+        b"999999999\n".ljust(512, b"\n"), b"1\n" * 256, 400_000),
+    "files over and over each other": lambda: packed(b"", b"".join(header(f"f{n}") for n in range(8192)), 12),
+    "a name of a megabyte": lambda: packed(header("././@LongLink", 1 << 20, tarfile.GNUTYPE_LONGNAME) +
+                                           b"n" * (1 << 20) + header("f")),
+    "a pax path of a megabyte": lambda: packed(header("f", pax={"path": "p/" * (1 << 19)})),
+    "a pax header of 8 GiB": lambda: packed(header("x", 8 << 30, tarfile.XHDTYPE), b"9" * 4096, 400_000),
+    "pax headers without end": lambda: packed(b"", header("f", pax={"comment": "x" * 400})[:-512], 500_000),
+    "a name's name's name": lambda: packed(b"", header("././@LongLink", 512, tarfile.GNUTYPE_LONGNAME) + b"n" * 512,
+                                           500_000),
+    "empty gzip members": lambda: gzip.compress(b"", 1) * 1_000_000 + packed(header("f")),
+    "zeros behind the end": lambda: packed(header("f"), bytes(4096), 500_000),
+    "gzip in gzip": lambda: packed(header("f", len(nested(3))) + nested(3).ljust(-(-len(nested(3)) // 512) * 512,
+                                                                                b"\0")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_ends_in_words_and_the_old_tree(fresh, name):
+    """S10, S11: limits hold while it is written, in memory, disk and time."""
+    server = fresh.add_server({"a.txt": b"mine"})
+    backup = server.backup()["uuid"]
+    server.put_archive(backup, BOMBS[name]())
+    server.set(disk=50)
+    fresh.node_client().post(f"/api/servers/{server.uuid}/sync")
+    before = server.tree()
+    began = time.monotonic()
+    answer = server.restore(backup, wait=False)
+    assert answer.status_code in (204, 507)
+    server.wait_restored(90)
+    fresh.wait_node_idle(60)
+    assert time.monotonic() - began < 90
+    if server.tree() != before:  # harmless after all: nothing but what the disk limit allows
+        assert all(found.startswith("f") for found in server.tree())
+        assert sum(path.lstat().st_blocks for path in server.directory.rglob("*")) * 512 < 50 << 20
+    else:
+        assert "restore failed" in fresh.log_text()
+    assert server.beside() == []
+    if not SANITIZED:
+        assert fresh.program.memory_kib() < MEMORY_KIB

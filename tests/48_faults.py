@@ -5,6 +5,7 @@ The shim in shim/fault.c does it to calls on things below one directory.  A firs
 each of them is the faulty one (or, where there are more than ROOST_CRASH_POINTS, so many, evenly; `all` tries every one).
 """
 import errno
+import json
 import mmap
 import os
 import struct
@@ -13,7 +14,7 @@ import tarfile
 
 import pytest
 
-from harness import ROOST, SANITIZED, Failed, program_env, read_tree, wait_until, write_tree
+from harness import ROOST, SANITIZED, program_env, read_tree, wait_until, write_tree
 
 KINDS = {name: 1 << bit for bit, name in enumerate(
     ("read", "write", "sync", "open", "rename", "link", "mkdir", "truncate", "close", "unlink", "list", "attribute"))}
@@ -228,3 +229,99 @@ def test_extract(bench, fault):
             assert says_why(done), story
             assert not left or "left behind" in done.stderr, story
         assert fault not in HARMLESS or done.returncode == 0, story
+
+
+# ---- through the panel ----
+
+@pytest.fixture
+def served(make, shim):
+    """An installation behind the shim, and a server of it."""
+    roost = make(start=False)
+    roost.control = Control(roost.base / "control", roost.base)
+    roost.env = {"ROOST_FAULT_FILE": str(roost.control.path)}
+    roost.preload = shim
+    roost.start()
+    server = roost.add_server(tree(), limit=100000)
+    yield server
+    roost.control.arm(0)
+    roost.stop()
+
+
+def aim(control, below):
+    control.map[56:1080] = os.fsencode(below).ljust(1024, b"\0")
+
+
+def few(total):
+    """A job takes a while: so many points of each fault."""
+    return sorted({1 + (total - 1) * i // 5 for i in range(6)}) if total > 6 else list(range(1, total + 1))
+
+
+SERVED = ["read EIO", "read half", "write ENOSPC", "write EDQUOT for ever", "write half", "sync EIO", "open EIO",
+          "names EDQUOT", "names EIO for ever", "close EIO", "list EIO"]
+
+
+@pytest.mark.parametrize("fault", SERVED)
+def test_a_backup_is_whole_or_failed(served, fault):
+    """Faults in the store, and in the live directory: no archive that nobody knows, none that is not what it says."""
+    server, control = served, served.roost.control
+    kinds, error, keep, for_ever = FAULTS[fault]
+    for below in (server.roost.backups, server.directory):
+        aim(control, below)
+        control.arm(0, kinds)
+        server.backup()
+        for point in few(control.counted):
+            control.arm(point, kinds, error, keep, for_ever)
+            answer = server.create()
+            assert answer.status_code in (200, 502, 507), answer.text
+            view = server.wait(answer.json()["attributes"]["uuid"]) if answer.status_code == 200 else None
+            server.roost.wait_node_idle()
+            story = f"{fault} at {point}: {control.what()}"
+            control.arm(0)
+            if view and view["is_successful"]:
+                archive = server.archive(view["uuid"])
+                assert archive.stat().st_size == view["bytes"], story
+                row = server.roost.row("SELECT capture FROM archives WHERE backup = ?", view["uuid"],
+                                       path=server.roost.journal)
+                text = " ".join(f"'{item['path']}'" for item in json.loads(row["capture"])["items"])
+                assert not unexplained(server.tree(), content_of(archive), text), story
+            elif view:
+                assert not server.archive(view["uuid"]).exists(), story
+            assert not [name for name in server.stored() if name.startswith(".")], story
+    assert server.backup()["is_successful"]
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("fault", SERVED)
+def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, truncate):
+    server, control = served, served.roost.control
+    kinds, error, keep, for_ever = FAULTS[fault]
+    old = server.tree()
+    backup = server.backup()["uuid"]
+    aim(control, server.directory.parent)
+
+    def changed():
+        (server.directory / "a.txt").write_bytes(b"changed")
+        (server.directory / "later").write_bytes(b"later")
+        return server.tree()
+
+    changed()
+    control.arm(0, kinds)
+    server.restore(backup, truncate=truncate)
+    restored = server.tree()
+    assert restored == (old if truncate else {**old, "later": b"later"})
+    for point in few(control.counted):
+        before = changed()
+        control.arm(point, kinds, error, keep, for_ever)
+        answer = server.restore(backup, truncate=truncate)
+        assert answer.status_code in (204, 507), answer.text
+        server.roost.wait_node_idle()
+        story = f"{fault} at {point}: {control.what()}"
+        control.arm(0)
+        assert server.tree() in (before, restored), story
+        assert server.status() is None, story
+    server.restore(backup, truncate=True)
+    assert server.tree() == old
+    if "cannot remove" in server.roost.log_text():  # named there, and tried again at the next start
+        server.roost.restart()
+    wait_until("replaced trees to go", lambda: not [n for n in os.listdir(server.directory.parent)
+                                                    if n.startswith((".roost-stage", ".roost-trash"))], 60)
