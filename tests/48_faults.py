@@ -321,7 +321,7 @@ def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, truncate):
         assert server.status() is None, story
     server.restore(backup, truncate=True)
     assert server.tree() == old
-    if "cannot remove" in server.roost.log_text():  # named there, and tried again at the next start
+    if "cannot remove" in server.roost.log_text():  # named there, and tried again, at the latest on start
         server.roost.restart()
     wait_until("replaced trees to go", lambda: not [n for n in os.listdir(server.directory.parent)
                                                     if n.startswith((".roost-stage", ".roost-trash"))], 60)

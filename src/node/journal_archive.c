@@ -213,8 +213,9 @@ int journal_next_leftover(struct journal *journal, struct buf *parent, struct bu
 {
     struct db_session *session = db_reader(journal->db, err);
     struct db_rows rows;
-    if (session == NULL || db_query(session, "SELECT parent, name FROM leftovers LIMIT 1",
-                                    DB_NO_PARAMS, &rows, err) < 0)
+    if (session == NULL ||
+        db_query(session, "SELECT parent, name FROM leftovers ORDER BY rowid LIMIT 1", DB_NO_PARAMS,
+                 &rows, err) < 0)
         return -1;
     int found = db_next(&rows, err);
     if (found > 0) {

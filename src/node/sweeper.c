@@ -59,10 +59,16 @@ static bool remove_leftover(struct node *node)
     int result = remove_tree(node, parent.data, name.data, &err);
     if (result == 0)
         return false;
-    if (result < 0)
+    if (result < 0) {
         log_error("cannot remove '%s/%s' reason=%s", parent.data, name.data, err.text);
-    /* Removed or not: what cannot be removed now is looked for again at the next start. */
-    error_clear(&err);
+        bool is_gone = err.code == ERROR_NOT_FOUND;
+        error_clear(&err);
+        /* Behind all others, and tried again when there is something to do, or at the next start. */
+        if (!is_gone) {
+            (void)journal_add_leftover(node->journal, parent.data, name.data, &err);
+            return false;
+        }
+    }
     return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0;
 }
 
