@@ -14,9 +14,9 @@
 
 #include <assert.h>
 #include <isa-l/crc.h>
-#include <isa-l/igzip_lib.h>
 #include <zlib.h>
 
+#include "archive/deflate_fast.h"
 #include "base/mem.h"
 
 enum {
@@ -35,8 +35,7 @@ enum {
 
 struct member_packer {
     enum archive_compression compression;
-    struct isal_zstream isal;
-    uint8_t *isal_memory;
+    struct deflate_fast *fast;
     z_stream zlib;
 };
 
@@ -45,7 +44,7 @@ struct member_packer *member_packer_create(enum archive_compression compression)
     struct member_packer *packer = xcalloc(1, sizeof(*packer));
     packer->compression = compression;
     if (compression == ARCHIVE_FAST)
-        packer->isal_memory = xmalloc(ISAL_DEF_LVL1_DEFAULT);
+        packer->fast = deflate_fast_create();
     if (compression == ARCHIVE_BEST &&
         deflateInit2(&packer->zlib, ZLIB_LEVEL, Z_DEFLATED, -MAX_WBITS, ZLIB_MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
@@ -59,7 +58,7 @@ void member_packer_free(struct member_packer *packer)
         return;
     if (packer->compression == ARCHIVE_BEST)
         deflateEnd(&packer->zlib);
-    free(packer->isal_memory);
+    deflate_fast_free(packer->fast);
     free(packer);
 }
 
@@ -133,19 +132,8 @@ static uint8_t *store(const uint8_t *bytes, size_t length, uint8_t *out)
 static uint8_t *compress_fast(struct member_packer *packer, const uint8_t *bytes, size_t length,
                               uint8_t *out)
 {
-    struct isal_zstream *isal = &packer->isal;
-    isal_deflate_stateless_init(isal);
-    isal->level = 1;
-    isal->level_buf = packer->isal_memory;
-    isal->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
-    isal->flush = FULL_FLUSH; /* ends at a byte, without being final */
-    isal->next_in = (uint8_t *)bytes;
-    isal->avail_in = (uint32_t)length;
-    isal->next_out = out;
-    isal->avail_out = (uint32_t)length; /* no room to grow: then it is better stored */
-    if (isal_deflate_stateless(isal) != COMP_OK || isal->avail_in != 0)
-        return store(bytes, length, out);
-    return isal->next_out;
+    size_t packed = deflate_fast(packer->fast, bytes, length, out);
+    return packed == 0 ? store(bytes, length, out) : out + packed;
 }
 
 static uint8_t *compress_best(struct member_packer *packer, const uint8_t *bytes, size_t length,

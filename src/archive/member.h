@@ -6,7 +6,7 @@
 
 /*
  * One block of the tar becomes one gzip member (RFC 1952) of raw deflate data (RFC 1951).
- * The same bytes give a member of the same content; in its compressed form ISA-L is not bound to be the same.
+ * The same bytes give the same member, whatever came before.
  */
 enum {
     MEMBER_HEADER_BYTES = 10,
