@@ -68,6 +68,7 @@ struct archive_read_options {
     unsigned flags;
     enum digest_type digest;
     uint64_t limit_tar_bytes;    /* LIMIT when it inflates to more; 0: none */
+    unsigned threads;            /* that inflate; 0: one for each processor, at most 4 */
     const struct cancel *cancel; /* CANCELLED, also where no entry comes for long; NULL: none */
     const struct selection *selection; /* borrowed while the source lives; NULL: everything */
     uint64_t file_bytes; /* read no more of the file, as if it ended there; 0: to its end */

@@ -2,7 +2,10 @@
 /*
  * One block -> one gzip member:
  *
- *     1f 8b 08 00  00000000  xfl ff | deflate blocks … | 03 00 | crc32 le | length le
+ *     1f 8b 08 04  00000000  xfl ff | 0008 'R' 'o' 0004 bytes le | deflate blocks … | 03 00 |
+ *     crc32 le | length le
+ *
+ * `bytes` is the length of the whole member, so that a reader finds the next without inflating.
  *
  * A game server's volume is for the most part compressed already (region files, jars, pictures),
  * in pages that stand next to pages that compress well.  So the block is cut into runs: what looks
@@ -28,6 +31,7 @@ enum {
     STORED_MAX_BYTES = 65535, /* RFC 1951, section 3.2.4 */
     ZLIB_LEVEL = 9,
     ZLIB_MEMORY_LEVEL = 9,
+    GZIP_FLAG_EXTRA = 1 << 2,
     GZIP_XFL_BEST = 2,
     GZIP_XFL_FAST = 4,
     GZIP_OS_UNKNOWN = 255,
@@ -296,17 +300,22 @@ static bool is_all_random(const uint8_t *bytes, size_t length, size_t page_offse
     return at + PAGE_BYTES > length && at > page_offset;
 }
 
+static void put_header(uint8_t *out, uint8_t xfl, size_t member_length)
+{
+    const uint8_t header[] = {
+        0x1f, 0x8b, Z_DEFLATED, GZIP_FLAG_EXTRA, 0, 0, 0, 0, xfl, GZIP_OS_UNKNOWN, 8, 0, 'R',
+        'o',  4,    0};
+    memcpy(out, header, sizeof(header));
+    put_le32(out + sizeof(header), (uint32_t)member_length);
+}
+
 size_t member_pack(struct member_packer *packer, const uint8_t *bytes, size_t length,
                    size_t page_offset, uint8_t *out)
 {
     assert(length <= ARCHIVE_BLOCK_BYTES && page_offset < PAGE_BYTES);
     static const uint8_t xfl[] = {
         [ARCHIVE_STORE] = 0, [ARCHIVE_FAST] = GZIP_XFL_FAST, [ARCHIVE_BEST] = GZIP_XFL_BEST};
-    const uint8_t header[MEMBER_HEADER_BYTES] = {
-        0x1f, 0x8b, Z_DEFLATED, 0, 0, 0, 0, 0, xfl[packer->compression], GZIP_OS_UNKNOWN};
-    uint8_t *next = out;
-    memcpy(next, header, sizeof(header));
-    next += sizeof(header);
+    uint8_t *next = out + MEMBER_HEADER_BYTES;
 
     if (packer->compression == ARCHIVE_FAST)
         next = pack_runs(packer, bytes, length, page_offset, next);
@@ -319,5 +328,7 @@ size_t member_pack(struct member_packer *packer, const uint8_t *bytes, size_t le
     *next++ = 0x00;
     next = put_le32(next, crc32_gzip_refl(0, bytes, length));
     next = put_le32(next, (uint32_t)length);
-    return (size_t)(next - out);
+    size_t packed = (size_t)(next - out);
+    put_header(out, xfl[packer->compression], packed);
+    return packed;
 }

@@ -5,7 +5,10 @@
 #include "archive/archive.h"
 
 /*
- * The bytes of the tar, read, digested and inflated by a thread of its own, a few blocks ahead.
+ * The bytes of the tar, a few blocks ahead: one thread reads the file, one digests it, and the
+ * members whose length is known (member.h) are inflated by several; what others have written is
+ * inflated by the thread that reads.  Threads start when there is something for them, and the first
+ * blocks are few: to look at one place of a file costs little.
  * One thread calls these functions, read_ahead_position() any.
  */
 struct read_ahead;
