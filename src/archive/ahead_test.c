@@ -205,15 +205,15 @@ static void all_ways_agree_on_every_flipped_byte(void **state)
     make_file(&file, 100, true);
     size_t noticed = 0;
     size_t tried = 0;
-    /* The first two members all over; a prime keeps out of step with the rest. */
-    for (size_t i = 0; i < file.bytes.length; i += i < file.starts[2] ? 1 : 13, tried++) {
+    /* The first header all over; a prime keeps out of step with the rest. */
+    for (size_t i = 0; i < file.bytes.length; i += i < MEMBER_MIN_BYTES ? 1 : 23, tried++) {
         char flip = (char)(1 << random_number() % 8);
         file.bytes.data[i] ^= flip;
         noticed += assert_agreed(buf_slice(&file.bytes), 0, NULL, i) == ERROR_CORRUPT;
         file.bytes.data[i] ^= flip;
     }
     /* An extra field of 300 bytes says nothing to us. */
-    assert_in_range(noticed, 150, tried);
+    assert_in_range(noticed, tried / 3, tried - 1);
 }
 
 static void all_ways_agree_on_every_truncation(void **state)
@@ -221,7 +221,7 @@ static void all_ways_agree_on_every_truncation(void **state)
     scope_members struct file file;
     make_file(&file, 100, true);
     /* One byte is no gzip yet, but a tar of one byte. */
-    for (size_t length = 2; length < file.bytes.length; length += 17) {
+    for (size_t length = 2; length < file.bytes.length; length += 61) {
         bool is_between = false;
         for (size_t i = 1; i < file.count; i++)
             is_between |= file.starts[i] == length;
@@ -229,7 +229,7 @@ static void all_ways_agree_on_every_truncation(void **state)
         if (code != (is_between ? ERROR_NONE : ERROR_CORRUPT))
             fail_msg("%zu bytes: %d", length, code);
     }
-    for (size_t i = 1; i < file.count; i++)
+    for (size_t i = 1; i < file.count; i += 3)
         for (int more = -1; more <= 1; more++) {
             struct slice bytes = slice_of(file.bytes.data, file.starts[i] + (size_t)more);
             assert_int_equal(assert_agreed(bytes, 0, NULL, i),
@@ -241,7 +241,7 @@ static void members_may_be_swapped_and_left_out(void **state)
 {
     scope_members struct file file;
     make_file(&file, 5000, true);
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 6; round++) {
         scope_buf struct buf bytes = BUF_INIT;
         for (int i = 0; i < 15; i++) {
             size_t which = random_number() % file.count;
@@ -267,7 +267,7 @@ static void a_length_that_lies_is_corrupt(void **state)
 {
     scope_members struct file file;
     make_file(&file, 3000, false);
-    for (size_t i = 0; i < file.count; i += 5) {
+    for (size_t i = 0; i < file.count; i += 11) {
         size_t end = i + 1 < file.count ? file.starts[i + 1] : file.bytes.length;
         uint32_t length = (uint32_t)(end - file.starts[i]);
         const uint32_t lies[] = {0,
@@ -341,7 +341,7 @@ static void it_can_be_freed_in_the_middle(void **state)
 {
     scope_members struct file file;
     make_file(&file, 300000, true);
-    for (size_t stop = 0; stop < 20; stop++) {
+    for (size_t stop = 0; stop < 8; stop++) {
         struct error err = ERROR_INIT;
         const uint8_t *at;
         scope_fd int fd = memory_file(buf_slice(&file.bytes));

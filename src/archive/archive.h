@@ -37,9 +37,9 @@ enum archive_compression {
 
 struct archive_options {
     enum archive_compression compression;
-    unsigned threads;                /* that compress; 0: one for each processor, at most 4 */
-    enum digest_type digest;         /* of the file as it is written, in the same pass */
-    uint64_t limit_file_bytes;       /* LIMIT when the archive itself grows beyond; 0: none */
+    unsigned threads;          /* that compress, at most 8; 0: one for each processor, at most 4 */
+    enum digest_type digest;   /* of the file as it is written, in the same pass */
+    uint64_t limit_file_bytes; /* LIMIT when the archive itself grows beyond; 0: none */
     uint64_t write_rate_bytes_per_s; /* of the archive; 0: no limit */
 };
 

@@ -2,10 +2,13 @@
 #include "archive/archive.h"
 #include "archive/gzip_reader.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -329,6 +332,79 @@ static void a_full_disk_is_reported(void **state)
     test_stream_free(&stream);
 }
 
+/* From some place in a file on, with some flags: what was there stays, and so do the flags. */
+static void assert_written_at(int fd, off_t start, size_t content_bytes)
+{
+    struct error err = ERROR_INIT;
+    struct test_stream stream = {0};
+    struct archive_result result;
+    scope_buf struct buf content = BUF_INIT;
+    scope_buf struct buf before = BUF_INIT;
+    buf_add_zeros(&before, (size_t)start);
+    memset(before.data, 'b', (size_t)start);
+    random_state = 1;
+    add_bytes(&content, content_bytes, 1);
+    test_stream_add_file(&stream, "file", buf_slice(&content));
+    assert_int_equal(ftruncate(fd, 0), 0);
+    lseek(fd, 0, SEEK_SET);
+    assert_int_equal(file_write_all(fd, before.data, (size_t)start, &err), 0);
+    int flags = fcntl(fd, F_GETFL);
+    struct archive_options options = {.compression = ARCHIVE_STORE};
+    if (test_stream_write(&stream, fd, &options, &result, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(fcntl(fd, F_GETFL), flags);
+    assert_int_equal(lseek(fd, 0, SEEK_END), (uint64_t)start + result.file_bytes);
+
+    scope_free char *all = xmalloc((size_t)start + result.file_bytes);
+    assert_int_equal(file_pread_full(fd, all, (size_t)start + result.file_bytes, 0, &err),
+                     (ssize_t)((uint64_t)start + result.file_bytes));
+    struct digest digest;
+    digest_of(DIGEST_SHA256, slice_of(all + start, result.file_bytes), &digest);
+    assert_true(digest_equal(&digest, &result.digest));
+    assert_memory_equal(all, before.data, (size_t)start);
+    test_stream_free(&stream);
+}
+
+static void archives_are_written_anywhere_in_any_file(void **state)
+{
+    static const off_t starts[] = {0, 1, 4095, 4096, 5000, 1 << 20};
+    static const size_t sizes[] = {10, 100000, 5000000};
+    scope_fd int on_disk = temporary_file();
+    scope_fd int in_memory = memfd_create("archive", MFD_CLOEXEC);
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        for (size_t size = 0; size < sizeof(sizes) / sizeof(sizes[0]); size++) {
+            assert_written_at(on_disk, starts[i], sizes[size]);
+            assert_written_at(in_memory, starts[i], sizes[size]);
+        }
+    assert_int_equal(fcntl(on_disk, F_SETFL, O_APPEND), 0);
+    assert_written_at(on_disk, 5000, 3000000);
+}
+
+/* The file may not grow beyond: what was on its way fails, whichever stage it is in. */
+static void a_failure_in_the_middle_is_reported(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct test_stream stream = {0};
+    struct rlimit before;
+    scope_buf struct buf content = BUF_INIT;
+    add_bytes(&content, 12 << 20, 1);
+    test_stream_add_file(&stream, "large", buf_slice(&content));
+    scope_fd int fd = temporary_file();
+    int flags = fcntl(fd, F_GETFL);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit limit = {.rlim_cur = 5000000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct archive_options options = {.compression = ARCHIVE_FAST};
+    int result = test_stream_write(&stream, fd, &options, NULL, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(result, -1);
+    assert_int_equal(err.os_errno, EFBIG);
+    assert_int_equal(fcntl(fd, F_GETFL), flags);
+    assert_true(lseek(fd, 0, SEEK_END) <= 5000000);
+    test_stream_free(&stream);
+}
+
 static void a_writer_stops_at_its_limit(void **state)
 {
     struct error err = ERROR_INIT;
@@ -471,6 +547,8 @@ int main(void)
         cmocka_unit_test(the_bytes_do_not_depend_on_the_number_of_threads),
         cmocka_unit_test(both_ends_digest_the_whole_file),
         cmocka_unit_test(a_full_disk_is_reported),
+        cmocka_unit_test(archives_are_written_anywhere_in_any_file),
+        cmocka_unit_test(a_failure_in_the_middle_is_reported),
         cmocka_unit_test(a_writer_stops_at_its_limit),
         cmocka_unit_test(writing_keeps_to_its_rate),
         cmocka_unit_test(an_unfinished_writer_can_be_freed),

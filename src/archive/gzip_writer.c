@@ -26,7 +26,8 @@
 
 enum {
     THREADS_DEFAULT_MAX = 4,
-    THREADS_MAX = 64,
+    THREADS_MAX = 8,
+    BLOCKS_MAX = 8, /* of 2 MiB each */
     PAGE_BYTES = 4096,
 };
 
@@ -167,11 +168,13 @@ struct gzip_writer *gzip_writer_create(int fd, const struct archive_options *opt
     if (writer->thread_count > THREADS_MAX)
         writer->thread_count = THREADS_MAX;
     writer->block_count = 2 * (size_t)writer->thread_count + 2;
+    if (writer->block_count > BLOCKS_MAX)
+        writer->block_count = BLOCKS_MAX;
     writer->blocks = xcalloc(writer->block_count, sizeof(*writer->blocks));
     writer->file = out_file_create(fd, options, &writer->is_stopped);
     for (unsigned i = 0; i < writer->thread_count; i++)
         writer->packers[i] = thread_start("archive-pack", run_packer, writer);
-    writer->file_thread = thread_start("archive-write", run_file, writer);
+    writer->file_thread = thread_start("archive-gather", run_file, writer);
     writer->is_running = true;
     return writer;
 }

@@ -7,9 +7,10 @@
 /*
  * Bytes in, a file of gzip members out:
  *
- *     caller fills a block -> N threads compress -> one thread digests and writes, in order
+ *     caller fills a block -> N threads compress -> one thread gathers and digests, in order
+ *                                                -> one thread writes (out_file.h)
  *
- * Blocks are a ring of 2 N + 2; the caller waits where all of them are on their way, so that
+ * Blocks are a ring of 2 N + 2, at most 8, and N is 8 at most; the caller waits where all of them are on their way, so that
  * memory is bounded.  One thread calls these functions.
  */
 struct gzip_writer;

@@ -1,173 +1,195 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The archive's file: aligned chunks, the digest of every byte in the order of the file, the
- * pace, and the page cache left as it was found.
+ * The archive's file: chunks in a ring, the digest of every byte in the order of the file.
+ *
+ *     written <= filled <= written + CHUNKS
+ *
+ * A chunk is written while it is digested: neither changes it, and it is only filled again by the
+ * thread that digests.  The mutex guards the counters and the ends.
  */
 #include "archive/out_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "archive/out_disk.h"
+#include "base/budget.h"
 #include "base/mem.h"
-#include "base/time.h"
 
 enum {
+    CHUNKS = 4,
     CHUNK_BYTES = 1 << 20,
-    CHUNK_ALIGNMENT = 4096,
-    WINDOW_BYTES = 8 << 20,  /* written back together; two windows at most are dirty */
-    PACE_SLICE_US = 50000,   /* how late a stop is noticed while waiting */
-    MIN_PACED_BYTES = 65536, /* a slow pace writes smaller pieces, so that it is even */
+};
+
+struct chunk {
+    uint8_t *bytes; /* CHUNK_BYTES; NULL: not used yet */
+    size_t length;
 };
 
 struct out_file {
-    int fd;
+    pthread_mutex_t mutex;
+    pthread_cond_t has_filled;
+    pthread_cond_t has_written;
+    struct chunk chunks[CHUNKS];
+    uint64_t filled, written;
+    bool is_complete;   /* no chunk will be filled any more */
+    struct error error; /* why nothing is written any more */
     const _Atomic(bool) *is_stopped;
+    struct out_disk *disk;
+    pthread_t thread;
+    bool is_running;
+
+    /* The caller's own. */
     struct digester *digester;
     uint64_t limit_bytes;
-    uint64_t rate_bytes_per_s;
-    int64_t next_write_us; /* monotonic: when the pace allows the next piece */
-
-    uint8_t *chunk;
-    size_t chunk_length;
-    uint64_t written_bytes;
-
-    bool drops_pages; /* the file can be told to */
-    off_t start;      /* where the archive begins in the file */
-    uint64_t window_start;
+    uint64_t size_bytes; /* all that was added */
+    struct chunk *chunk; /* NULL: get one first */
+    size_t chunk_room;
 };
+
+/* The next chunk to write; NULL: there will be none. */
+static const struct chunk *wait_for_chunk(struct out_file *file)
+{
+    pthread_mutex_lock(&file->mutex);
+    while (file->written == file->filled && !file->is_complete)
+        pthread_cond_wait(&file->has_filled, &file->mutex);
+    const struct chunk *chunk =
+        file->written == file->filled ? NULL : &file->chunks[file->written % CHUNKS];
+    pthread_mutex_unlock(&file->mutex);
+    return chunk;
+}
+
+static void *run_writer(void *argument)
+{
+    struct out_file *file = argument;
+    struct error err = ERROR_INIT;
+    const struct chunk *chunk;
+    while (!error_is_set(&err) && (chunk = wait_for_chunk(file)) != NULL) {
+        int result = atomic_load_explicit(file->is_stopped, memory_order_relaxed)
+                         ? error_set(&err, ERROR_CANCELLED, "writing was stopped")
+                         : out_disk_write(file->disk, chunk->bytes, chunk->length, &err);
+        budget_pace();
+        pthread_mutex_lock(&file->mutex);
+        if (result < 0)
+            file->error = err;
+        else
+            file->written++;
+        pthread_cond_signal(&file->has_written);
+        pthread_mutex_unlock(&file->mutex);
+    }
+    return NULL;
+}
 
 struct out_file *out_file_create(int fd, const struct archive_options *options,
                                  const _Atomic(bool) *is_stopped)
 {
     struct out_file *file = xcalloc(1, sizeof(*file));
-    file->fd = fd;
+    pthread_mutex_init(&file->mutex, NULL);
+    thread_cond_init(&file->has_filled);
+    thread_cond_init(&file->has_written);
     file->is_stopped = is_stopped;
     file->digester = digester_create(options->digest);
     file->limit_bytes = options->limit_file_bytes;
-    file->rate_bytes_per_s = options->write_rate_bytes_per_s;
-    file->chunk = aligned_alloc(CHUNK_ALIGNMENT, CHUNK_BYTES);
-    if (file->chunk == NULL)
-        abort();
-    file->start = lseek(fd, 0, SEEK_CUR);
-    file->drops_pages = file->start >= 0;
+    file->disk = out_disk_create(fd, options, is_stopped);
+    file->thread = thread_start("archive-write", run_writer, file);
+    file->is_running = true;
     return file;
+}
+
+static void join(struct out_file *file)
+{
+    if (!file->is_running)
+        return;
+    pthread_mutex_lock(&file->mutex);
+    file->is_complete = true;
+    pthread_cond_signal(&file->has_filled);
+    pthread_mutex_unlock(&file->mutex);
+    pthread_join(file->thread, NULL);
+    file->is_running = false;
 }
 
 void out_file_free(struct out_file *file)
 {
     if (file == NULL)
         return;
+    join(file);
+    out_disk_free(file->disk);
     digester_free(file->digester);
-    free(file->chunk);
+    for (size_t i = 0; i < CHUNKS; i++)
+        free(file->chunks[i].bytes);
+    pthread_cond_destroy(&file->has_filled);
+    pthread_cond_destroy(&file->has_written);
+    pthread_mutex_destroy(&file->mutex);
     free(file);
 }
 
-static int wait_for_pace(struct out_file *file, size_t length, struct error *err)
+static int get_chunk(struct out_file *file, struct error *err)
 {
-    if (file->rate_bytes_per_s == 0)
-        return 0;
-    int64_t now_us = time_monotonic_us();
-    if (file->next_write_us < now_us)
-        file->next_write_us = now_us;
-    for (; now_us < file->next_write_us; now_us = time_monotonic_us()) {
-        if (atomic_load_explicit(file->is_stopped, memory_order_relaxed))
-            return error_set(err, ERROR_CANCELLED, "writing was stopped");
-        int64_t left_us = file->next_write_us - now_us;
-        int64_t slice_us = left_us < PACE_SLICE_US ? left_us : PACE_SLICE_US;
-        struct timespec pause = {.tv_nsec = slice_us * 1000};
-        nanosleep(&pause, NULL);
-    }
-    double seconds = (double)length / (double)file->rate_bytes_per_s;
-    file->next_write_us += (int64_t)(seconds * 1e6);
+    pthread_mutex_lock(&file->mutex);
+    while (file->filled - file->written == CHUNKS && !error_is_set(&file->error))
+        pthread_cond_wait(&file->has_written, &file->mutex);
+    *err = file->error;
+    pthread_mutex_unlock(&file->mutex);
+    if (error_is_set(err))
+        return -1;
+    file->chunk = &file->chunks[file->filled % CHUNKS];
+    if (file->chunk->bytes == NULL)
+        file->chunk->bytes = aligned_alloc(OUT_DISK_ALIGNMENT, CHUNK_BYTES);
+    if (file->chunk->bytes == NULL)
+        abort();
+    file->chunk->length = 0;
+    /* A first chunk that is shorter aligns all that follow. */
+    size_t shorter = file->filled == 0 ? out_disk_misalignment(file->disk) : 0;
+    file->chunk_room = shorter > 0 ? shorter : CHUNK_BYTES;
     return 0;
 }
 
-/* Start to write back the window that is full, and let go of the one before it. */
-static void drop_pages_behind(struct out_file *file)
+static void submit_chunk(struct out_file *file)
 {
-    if (!file->drops_pages || file->written_bytes - file->window_start < WINDOW_BYTES)
-        return;
-    off_t window = file->start + (off_t)file->window_start;
-    off_t length = (off_t)(file->written_bytes - file->window_start);
-    /* A hint that fails (a pipe, a file system without it) costs nothing but the hint. */
-    if (sync_file_range(file->fd, window, length, SYNC_FILE_RANGE_WRITE) < 0) {
-        file->drops_pages = false;
-        return;
-    }
-    off_t before = window - WINDOW_BYTES > file->start ? window - WINDOW_BYTES : file->start;
-    if (window > before && sync_file_range(file->fd, before, window - before,
-                                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                                               SYNC_FILE_RANGE_WAIT_AFTER) == 0)
-        posix_fadvise(file->fd, before, window - before, POSIX_FADV_DONTNEED);
-    file->window_start = file->written_bytes;
-}
-
-static size_t piece_length(const struct out_file *file, size_t length)
-{
-    if (file->rate_bytes_per_s == 0)
-        return length;
-    uint64_t quarter_second = file->rate_bytes_per_s / 4;
-    if (quarter_second < MIN_PACED_BYTES)
-        quarter_second = MIN_PACED_BYTES;
-    return length < quarter_second ? length : (size_t)quarter_second;
-}
-
-static int flush(struct out_file *file, struct error *err)
-{
-    digester_add(file->digester, file->chunk, file->chunk_length);
-    size_t piece;
-    for (size_t done = 0; done < file->chunk_length; done += piece) {
-        piece = piece_length(file, file->chunk_length - done);
-        if (wait_for_pace(file, piece, err) < 0 ||
-            file_write_all(file->fd, file->chunk + done, piece, err) < 0)
-            return -1;
-        file->written_bytes += piece;
-    }
-    file->chunk_length = 0;
-    drop_pages_behind(file);
-    return 0;
+    const struct chunk *chunk = file->chunk;
+    pthread_mutex_lock(&file->mutex);
+    file->filled++;
+    pthread_cond_signal(&file->has_filled);
+    pthread_mutex_unlock(&file->mutex);
+    digester_add(file->digester, chunk->bytes, chunk->length);
+    file->chunk = NULL;
 }
 
 int out_file_add(struct out_file *file, const void *bytes, size_t length, struct error *err)
 {
     const uint8_t *next = bytes;
-    uint64_t size_bytes = file->written_bytes + file->chunk_length + length;
-    if (file->limit_bytes != 0 && size_bytes > file->limit_bytes)
+    file->size_bytes += length;
+    if (file->limit_bytes != 0 && file->size_bytes > file->limit_bytes)
         return error_set(err, ERROR_LIMIT, "the archive is larger than its limit of %llu bytes",
                          (unsigned long long)file->limit_bytes);
     while (length > 0) {
-        size_t room = CHUNK_BYTES - file->chunk_length;
+        if (file->chunk == NULL && get_chunk(file, err) < 0)
+            return -1;
+        struct chunk *chunk = file->chunk;
+        size_t room = file->chunk_room - chunk->length;
         size_t part = length < room ? length : room;
-        memcpy(file->chunk + file->chunk_length, next, part);
-        file->chunk_length += part;
+        memcpy(chunk->bytes + chunk->length, next, part);
+        chunk->length += part;
         next += part;
         length -= part;
-        if (file->chunk_length == CHUNK_BYTES && flush(file, err) < 0)
-            return -1;
+        if (part == room)
+            submit_chunk(file);
     }
     return 0;
-}
-
-/* Pipes and devices have nothing to sync, and say so. */
-static int sync_file(int fd, struct error *err)
-{
-    if (fsync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
-        return 0;
-    return error_set_os(err, errno, "making the archive durable");
 }
 
 int out_file_finish(struct out_file *file, struct digest *digest, uint64_t *file_bytes,
                     struct error *err)
 {
-    if (flush(file, err) < 0 || sync_file(file->fd, err) < 0)
+    if (file->chunk != NULL)
+        submit_chunk(file);
+    join(file);
+    if (error_is_set(&file->error)) {
+        *err = file->error;
         return -1;
-    if (file->drops_pages)
-        posix_fadvise(file->fd, file->start, 0, POSIX_FADV_DONTNEED);
+    }
+    if (out_disk_finish(file->disk, err) < 0)
+        return -1;
     digester_finish(file->digester, digest);
-    *file_bytes = file->written_bytes;
+    *file_bytes = out_disk_written(file->disk);
     return 0;
 }

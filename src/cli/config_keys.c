@@ -89,7 +89,8 @@ static const struct setting table[] = {
      .description = "Addresses or ranges (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are "
                     "believed."},
     {"listen.threads", SETTING_COUNT, "0", AT(listen.threads), .unit = "threads", .max = 64,
-     .description = "Threads that serve connections; 0: one for each processor, at most 4."},
+     .description = "Threads that serve connections; 0: one for each processor, at most 4. "
+                    "More than 8 count as 8."},
     {"listen.connections_max", SETTING_COUNT, "1000", AT(listen.connections_max),
      .unit = "connections", .min = 1, .max = 100000,
      .description = "Connections at once; further ones are turned away."},
@@ -171,7 +172,8 @@ static const struct setting table[] = {
                     "what they mean in a .gitignore."},
     {"node.compress_threads", SETTING_COUNT, "0", AT(node.compress_threads), .unit = "threads",
      .max = 64,
-     .description = "Threads that compress one backup; 0: one for each processor, at most 4."},
+     .description = "Threads that compress one backup; 0: one for each processor, at most 4. "
+                    "More than 8 count as 8."},
     {"node.write_limit", SETTING_SIZE, "0", AT(node.write_limit_bytes_per_s),
      .unit = "bytes per second",
      .description = "How fast one job may write, for the neighbours' sake: of a backup the "
