@@ -193,7 +193,7 @@ static const struct setting table[] = {
      .description =
          "How the kernel serves the disk requests of jobs: 'idle', while nobody else has any; "
          "'best-effort', last of all; 'none', like anybody's."},
-    {"node.nice", SETTING_COUNT, "5", AT(node.nice), .max = 19,
+    {"node.nice", SETTING_COUNT, "5", AT(node.nice), .unit = "levels", .max = 19,
      .description = "Nice level of jobs: who else wants the processor gets more of it."},
     {"node.backup_limit", SETTING_SIZE, "0", AT(node.backup_limit_bytes),
      .description =

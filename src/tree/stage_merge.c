@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/budget.h"
+#include "base/file.h"
 #include "base/scope.h"
 #include "tree/stage_internal.h"
 

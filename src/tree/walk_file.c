@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/budget.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/scope.h"
 #include "tree/walk_internal.h"
