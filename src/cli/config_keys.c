@@ -89,8 +89,7 @@ static const struct setting table[] = {
      .description = "Addresses or ranges (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are "
                     "believed."},
     {"listen.threads", SETTING_COUNT, "0", AT(listen.threads), .unit = "threads", .max = 64,
-     .description = "Threads that serve connections; 0: one for each processor, at most 4. "
-                    "More than 8 count as 8."},
+     .description = "Threads that serve connections; 0: one for each processor, at most 4."},
     {"listen.connections_max", SETTING_COUNT, "1000", AT(listen.connections_max),
      .unit = "connections", .min = 1, .max = 100000,
      .description = "Connections at once; further ones are turned away."},
