@@ -230,7 +230,6 @@ static void every_flipped_byte_of_the_index_is_noticed(void **state)
 {
     struct test_stream stream = {0};
     scope_buf struct buf bytes = BUF_INIT;
-    scope_buf struct buf paths = BUF_INIT;
     struct index_trailer trailer;
     struct error err = ERROR_INIT;
     make_two(&stream);
