@@ -22,6 +22,11 @@ void *xmalloc(size_t size_bytes)
     return check(malloc(size_bytes > 0 ? size_bytes : 1));
 }
 
+void *xaligned_alloc(size_t alignment, size_t size_bytes)
+{
+    return check(aligned_alloc(alignment, size_bytes));
+}
+
 void *xcalloc(size_t count, size_t size_bytes)
 {
     return check(calloc(count > 0 ? count : 1, size_bytes > 0 ? size_bytes : 1));

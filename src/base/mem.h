@@ -11,6 +11,7 @@
  * What these return is freed with free().
  */
 void *xmalloc(size_t size_bytes) __attribute__((malloc, returns_nonnull));
+void *xaligned_alloc(size_t alignment, size_t size_bytes) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size_bytes) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *old, size_t size_bytes) __attribute__((returns_nonnull));
 void *xreallocarray(void *old, size_t count, size_t size_bytes) __attribute__((returns_nonnull));

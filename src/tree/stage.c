@@ -70,9 +70,10 @@ struct stage *stage_create(int parent_fd, const char *live_name, const char *sta
     stage->options = *options;
     stage->live_name = xstrdup(live_name);
     stage->stage_name = xstrdup(stage_name);
-    stage->root_fd = stage->parent_cached_fd = stage->file.fd = stage->ledger.fd = -1;
+    stage->root_fd = stage->parent_cached_fd = stage->file.late_fd = stage->ledger.fd = -1;
     stage->parent_path = (struct buf)BUF_INIT;
     stage->file.path = (struct buf)BUF_INIT;
+    stage->writers = writers_new();
     stage->parent_fd = beneath_open(parent_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
     if (stage->parent_fd < 0 || look_at_live(stage, err) < 0)
         goto fail;
@@ -80,8 +81,10 @@ struct stage *stage_create(int parent_fd, const char *live_name, const char *sta
     if (ledger_fd < 0)
         goto fail;
     ledger_open(&stage->ledger, ledger_fd);
-    if (make_root(stage, err) == 0)
+    if (make_root(stage, err) == 0) {
+        stage_learn_creation(stage);
         return stage;
+    }
 fail:
     stage_free(stage);
     return NULL;
@@ -109,10 +112,11 @@ void stage_free(struct stage *stage)
 {
     if (stage == NULL)
         return;
+    writers_free(stage->writers);
     if (stage->parent_cached_fd >= 0)
         close(stage->parent_cached_fd);
-    if (stage->file.fd >= 0)
-        close(stage->file.fd);
+    if (stage->file.late_fd >= 0)
+        close(stage->file.late_fd);
     if (stage->root_fd >= 0)
         close(stage->root_fd);
     if (stage->parent_fd >= 0)

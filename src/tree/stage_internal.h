@@ -5,14 +5,7 @@
 #include <sys/stat.h>
 
 #include "tree/stage.h"
-
-/* What is set on an object once it is whole. */
-struct attributes {
-    mode_t mode;
-    uid_t uid;
-    gid_t gid;
-    struct timespec mtime;
-};
+#include "tree/writers.h"
 
 /*
  * What is known of directories, in an unnamed file: appended in any order, read
@@ -25,14 +18,30 @@ struct ledger {
     uint64_t last[ENTRY_DEPTH_MAX + 2];  /* … and the last, which the next is chained to */
 };
 
+/* What a new file in the stage has without being asked. */
+struct creation {
+    mode_t
+        mode_bits; /* those that the umask or a default ACL let through; others are set afterwards */
+    uid_t uid;
+    gid_t gid;
+    bool sets_every_owner; /* the two above cannot be relied on */
+};
+
+/* The file that content goes to. */
 struct stage_file {
-    int fd; /* -1: no file is open */
-    struct attributes attributes;
+    bool is_open; /* and the writers' current one */
     struct buf path;
+    int late_fd; /* of a file that keeps set-id bits, which only follow a known owner; -1: none */
+    struct attributes late;
     struct extent *extents; /* our own copy; NULL: no holes */
     size_t extent_count, extent;
     uint64_t offset;
-    uint64_t flushed; /* up to here writing back has begun */
+};
+
+/* Where an entry is made: the directory, and the name in it. */
+struct place {
+    int dir_fd; /* borrowed */
+    const char *name;
 };
 
 struct stage {
@@ -48,12 +57,14 @@ struct stage {
     bool has_root_entry;
     bool is_exchanged;
     bool owners_refused; /* named in the report */
+    struct creation created;
     uint64_t content_bytes;
     uint64_t unchecked_bytes; /* about so many since the free space was asked for */
 
     struct buf parent_path; /* what parent_cached_fd is; the last parent that was asked for */
     int parent_cached_fd;   /* -1: none */
     struct ledger ledger;
+    struct writers *writers;
     struct stage_file file;
 };
 
@@ -76,15 +87,33 @@ int ledger_apply(struct stage *stage, struct error *err);
 /* stage_write.c */
 extern const struct sink_ops stage_sink_ops;
 
+/* stage_place.c */
+
 /* An error of beneath_open_raw() on a path of the stream: a link is DENIED, a file INVALID. */
 int stage_path_error(int os_errno, struct slice path, struct error *err);
 
-/* Set attributes on an open object of ours.  `path` is for the report. */
+/* The directory that `path` is in, made where no entry has made it. */
+int stage_find_place(struct stage *stage, const struct buf *path, struct place *place,
+                     struct error *err);
+void stage_forget_parent(struct stage *stage);
+
+/* stage_attributes.c.  `path` is for the report. */
+void stage_learn_creation(struct stage *stage);
+bool stage_sets_owner(const struct stage *stage, const struct attributes *attributes);
+bool stage_sets_mode(const struct stage *stage, mode_t mode);
+
+/* Which set-id bits stay: none unless wanted, and none with an owner that is not the one they meant. */
+mode_t stage_allowed_mode(struct stage *stage, struct slice path, mode_t mode, bool has_owner);
+
+/* Set attributes on an open object of ours. */
 int stage_apply(struct stage *stage, int fd, struct slice path, struct attributes attributes,
                 struct error *err);
 int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct slice path,
                      struct attributes attributes, struct error *err);
 struct attributes attributes_of_stat(const struct stat *status);
+
+/* Name in the report what the writers could not set. */
+void stage_take_refusal(struct stage *stage);
 
 /* stage_exchange.c: CONFLICT where something is mounted on or below the live directory. */
 int stage_check_mounts(const struct stage *stage, struct error *err);

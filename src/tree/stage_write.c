@@ -17,40 +17,12 @@
 
 enum {
     SET_ID_BITS = 06000,
-    IMPLICIT_MODE = 0755,  /* of directories that have no entry */
-    FLUSH_BYTES = 8 << 20, /* writing back begins in such pieces, so that no flood builds up */
+    PERMISSION_BITS = 0777,
+    IMPLICIT_MODE = 0755, /* of a root that has no entry */
     SHOWN_BYTES = 200,
     ENTRY_COST_BYTES = 4096, /* an object takes about a block besides its content */
     SPACE_STEP_BYTES = 8 << 20,
 };
-
-/* Where an entry is made: the directory, and the name in it. */
-struct place {
-    int dir_fd; /* borrowed */
-    const char *name;
-};
-
-int stage_path_error(int os_errno, struct slice path, struct error *err)
-{
-    int shown = (int)(path.length < SHOWN_BYTES ? path.length : SHOWN_BYTES);
-    if (os_errno == ELOOP || os_errno == EXDEV)
-        return error_set(err, ERROR_DENIED, "'%.*s' leads through a link", shown,
-                         (const char *)path.data);
-    if (os_errno == ENOTDIR)
-        return error_set(err, ERROR_INVALID, "'%.*s' lies below a file", shown,
-                         (const char *)path.data);
-    return error_set_os(err, os_errno, "making '%.*s'", shown, (const char *)path.data);
-}
-
-struct attributes attributes_of_stat(const struct stat *status)
-{
-    return (struct attributes){
-        .mode = status->st_mode & 07777,
-        .uid = status->st_uid,
-        .gid = status->st_gid,
-        .mtime = status->st_mtim,
-    };
-}
 
 static struct attributes attributes_of_entry(const struct stage *stage, const struct entry *entry)
 {
@@ -67,56 +39,6 @@ static struct attributes attributes_of_entry(const struct stage *stage, const st
     return attributes;
 }
 
-/* false: the owner could not be set, which is named once. */
-static bool set_owner(struct stage *stage, int fd, const char *name, struct slice path,
-                      const struct attributes *attributes)
-{
-    if (stage->owners_refused)
-        return false;
-    if (fchownat(fd, name, attributes->uid, attributes->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ==
-        0)
-        return true;
-    report_add(stage->sink.report, REPORT_ALTERED, path,
-               "owner %u:%u cannot be set here (%s); further ones are not tried",
-               (unsigned)attributes->uid, (unsigned)attributes->gid, strerrordesc_np(errno));
-    stage->owners_refused = true;
-    return false;
-}
-
-/* Which set-id bits stay: none unless wanted, and none with an owner that is not the one they meant. */
-static mode_t allowed_mode(struct stage *stage, struct slice path, mode_t mode, bool has_owner)
-{
-    if ((mode & SET_ID_BITS) == 0)
-        return mode;
-    if ((stage->options.flags & STAGE_KEEP_SET_ID) != 0 && has_owner)
-        return mode;
-    report_add(stage->sink.report, REPORT_ALTERED, path, "without its set-id bits");
-    return mode & ~(mode_t)SET_ID_BITS;
-}
-
-int stage_apply(struct stage *stage, int fd, struct slice path, struct attributes attributes,
-                struct error *err)
-{
-    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, attributes.mtime};
-    bool has_owner = set_owner(stage, fd, "", path, &attributes);
-    if (fchmod(fd, allowed_mode(stage, path, attributes.mode, has_owner)) < 0 ||
-        futimens(fd, times) < 0)
-        return error_set_os(err, errno, "setting mode and times of '%.*s'", (int)path.length,
-                            (const char *)path.data);
-    return 0;
-}
-
-int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct slice path,
-                     struct attributes attributes, struct error *err)
-{
-    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, attributes.mtime};
-    set_owner(stage, dir_fd, name, path, &attributes);
-    if (utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-        return error_set_os(err, errno, "setting the times of '%.*s'", (int)path.length,
-                            (const char *)path.data);
-    return 0;
-}
-
 /*
  * The reserve belongs to the neighbours, who write meanwhile, as other restores do.  So the file system is asked
  * again and again; it also knows what a million empty files cost.
@@ -130,84 +52,12 @@ static int take_space(struct stage *stage, uint64_t bytes, struct error *err)
     stage->unchecked_bytes = 0;
     if (directory_free_space(stage->root_fd, &free_bytes, &total_bytes, err) < 0)
         return -1;
-    if (free_bytes >= stage->options.reserve_bytes)
+    /* What the writers still hold will be taken, too. */
+    uint64_t pending_bytes = writers_pending_bytes(stage->writers);
+    if (free_bytes >= pending_bytes && free_bytes - pending_bytes >= stage->options.reserve_bytes)
         return 0;
     return error_set(err, ERROR_NO_SPACE, "only %llu bytes are left, which a restore may not take",
                      (unsigned long long)free_bytes);
-}
-
-/* A directory that no entry made (yet). */
-static int make_implicit(struct stage *stage, int dir_fd, const char *name, struct slice path,
-                         struct error *err)
-{
-    if (mkdirat(dir_fd, name, 0700) < 0)
-        return errno == EEXIST ? 0 : stage_path_error(errno, path, err);
-    scope_fd int fd = beneath_open_raw(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return stage_path_error(-fd, path, err);
-    if (stage->has_live && fchown(fd, stage->live.st_uid, stage->live.st_gid) < 0 && errno != EPERM)
-        return stage_path_error(errno, path, err);
-    if (fchmod(fd, IMPLICIT_MODE) < 0)
-        return stage_path_error(errno, path, err);
-    return 0;
-}
-
-/* Every directory of `path` that is missing. */
-static int make_parents(struct stage *stage, const char *path, struct error *err)
-{
-    scope_buf struct buf part = BUF_INIT;
-    scope_fd int dir_fd = beneath_open(stage->root_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
-    if (dir_fd < 0)
-        return -1;
-    for (const char *rest = path; *rest != '\0';) {
-        size_t length = strcspn(rest, "/");
-        struct slice whole = slice_of(path, (size_t)(rest - path) + length);
-        buf_clear(&part);
-        buf_add(&part, rest, length);
-        if (make_implicit(stage, dir_fd, part.data, whole, err) < 0)
-            return -1;
-        int next_fd = beneath_open_raw(dir_fd, part.data, O_RDONLY | O_DIRECTORY, 0);
-        if (next_fd < 0)
-            return stage_path_error(-next_fd, whole, err);
-        close(dir_fd);
-        dir_fd = next_fd;
-        rest += length + (rest[length] == '/');
-    }
-    return 0;
-}
-
-static void forget_parent(struct stage *stage)
-{
-    if (stage->parent_cached_fd >= 0)
-        close(stage->parent_cached_fd);
-    stage->parent_cached_fd = -1;
-}
-
-/* The directory that `path` is in, made where no entry has made it.  Streams go directory by directory. */
-static int find_place(struct stage *stage, const struct buf *path, struct place *place,
-                      struct error *err)
-{
-    const char *slash = strrchr(path->data, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path->data);
-    place->name = slash == NULL ? path->data : slash + 1;
-    if (stage->parent_cached_fd < 0 || stage->parent_path.length != length ||
-        memcmp(stage->parent_path.data, path->data, length) != 0) {
-        forget_parent(stage);
-        buf_clear(&stage->parent_path);
-        buf_add(&stage->parent_path, path->data, length);
-        const char *parent = stage->parent_path.data;
-        int fd = beneath_open_raw(stage->root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-        if (fd == -ENOENT) {
-            if (make_parents(stage, parent, err) < 0)
-                return -1;
-            fd = beneath_open_raw(stage->root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-        }
-        if (fd < 0)
-            return stage_path_error(-fd, buf_slice(path), err);
-        stage->parent_cached_fd = fd;
-    }
-    place->dir_fd = stage->parent_cached_fd;
-    return 0;
 }
 
 /* The path is taken: what came before goes, never written to, as other names may share it. */
@@ -216,44 +66,48 @@ static int replace(const struct place *place, struct error *err)
     return beneath_remove_tree(place->dir_fd, place->name, err);
 }
 
-static int open_new_file(struct stage *stage, const struct entry *entry, struct error *err)
+static int open_new_file(struct stage *stage, const struct entry *entry, mode_t mode,
+                         struct error *err)
 {
     struct place place;
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    if (find_place(stage, &entry->path, &place, err) < 0)
+    if (stage_find_place(stage, &entry->path, &place, err) < 0)
         return -1;
-    int fd = beneath_open_raw(place.dir_fd, place.name, flags, 0600);
+    int fd = beneath_open_raw(place.dir_fd, place.name, flags, mode);
+    if (fd == -EMFILE || fd == -ENFILE) { /* the writers hold some that they are about to close */
+        if (writers_drain(stage->writers, err) < 0)
+            return -1;
+        fd = beneath_open_raw(place.dir_fd, place.name, flags, mode);
+    }
     if (fd == -EEXIST || fd == -ELOOP) {
         if (replace(&place, err) < 0)
             return -1;
-        fd = beneath_open_raw(place.dir_fd, place.name, flags, 0600);
+        fd = beneath_open_raw(place.dir_fd, place.name, flags, mode);
     }
     if (fd < 0)
         return stage_path_error(-fd, buf_slice(&entry->path), err);
     return fd;
 }
 
-static int begin_file(struct stage *stage, const struct entry *entry, struct error *err)
+static int take_content(struct stage *stage, const struct entry *entry, struct error *err)
 {
-    struct stage_file *file = &stage->file;
     uint64_t limit = stage->options.limit_bytes;
     if (limit > 0 &&
         (entry->stored_bytes > limit || stage->content_bytes > limit - entry->stored_bytes))
         return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
                          (unsigned long long)limit);
     stage->content_bytes += entry->stored_bytes;
-    int fd = open_new_file(stage, entry, err);
-    if (fd < 0)
-        return -1;
-    file->fd = fd;
-    file->attributes = attributes_of_entry(stage, entry);
-    file->offset = file->flushed = 0;
+    return 0;
+}
+
+/* Where the content goes; a file with holes gets its size now. */
+static int set_extents(struct stage_file *file, const struct entry *entry, int fd,
+                       struct error *err)
+{
+    file->offset = 0;
     file->extent = file->extent_count = 0;
-    buf_clear(&file->path);
-    buf_add(&file->path, entry->path.data, entry->path.length);
     if (entry->extents == NULL)
         return 0;
-
     file->extent_count = entry->extent_count;
     if (entry->extent_count > 0) {
         file->extents = xmemdup(entry->extents, entry->extent_count * sizeof(*entry->extents));
@@ -265,16 +119,80 @@ static int begin_file(struct stage *stage, const struct entry *entry, struct err
     return 0;
 }
 
+/*
+ * Set-id bits that may stay are set by stage_apply(), which knows what became of the owner; the
+ * writers set all others.
+ */
+static int keep_for_late(struct stage *stage, int fd, struct attributes *attributes,
+                         struct error *err)
+{
+    struct stage_file *file = &stage->file;
+    struct slice path = buf_slice(&file->path);
+    if ((attributes->mode & SET_ID_BITS) == 0)
+        return 0;
+    if ((stage->options.flags & STAGE_KEEP_SET_ID) == 0) {
+        attributes->mode = stage_allowed_mode(stage, path, attributes->mode, true);
+        return 0;
+    }
+    file->late = *attributes;
+    file->late_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (file->late_fd < 0)
+        return error_set_os(err, errno, "making '%.200s'", file->path.data);
+    attributes->mode &= ~(mode_t)SET_ID_BITS;
+    return 0;
+}
+
+static int begin_file(struct stage *stage, const struct entry *entry, struct error *err)
+{
+    struct stage_file *file = &stage->file;
+    struct attributes attributes = attributes_of_entry(stage, entry);
+    if (take_content(stage, entry, err) < 0)
+        return -1;
+    scope_fd int fd = open_new_file(stage, entry, attributes.mode & PERMISSION_BITS, err);
+    if (fd < 0)
+        return -1;
+    buf_clear(&file->path);
+    buf_add(&file->path, entry->path.data, entry->path.length);
+    if (set_extents(file, entry, fd, err) < 0 || keep_for_late(stage, fd, &attributes, err) < 0)
+        return -1;
+    struct writers_task task = {
+        .fd = scope_take_fd(&fd),
+        .path = buf_slice(&file->path),
+        .size_bytes = entry->size_bytes,
+        .has_holes = entry->extents != NULL,
+        .sets_owner = !stage->owners_refused && stage_sets_owner(stage, &attributes),
+        .sets_mode = stage_sets_mode(stage, attributes.mode),
+        .attributes = attributes,
+    };
+    writers_begin(stage->writers, &task);
+    file->is_open = true;
+    return 0;
+}
+
+static int end_late(struct stage *stage, struct error *err)
+{
+    struct stage_file *file = &stage->file;
+    if (writers_drain(stage->writers, err) < 0)
+        return -1;
+    stage_take_refusal(stage);
+    return stage_apply(stage, file->late_fd, buf_slice(&file->path), file->late, err);
+}
+
 static int end_file(struct stage *stage, struct error *err)
 {
     struct stage_file *file = &stage->file;
-    if (file->fd < 0)
+    if (!file->is_open)
         return 0;
-    int result = stage_apply(stage, file->fd, buf_slice(&file->path), file->attributes, err);
-    close(file->fd); /* late errors come with syncfs */
-    file->fd = -1;
+    file->is_open = false;
+    int result = writers_end(stage->writers, err);
+    if (result == 0 && file->late_fd >= 0)
+        result = end_late(stage, err);
+    if (file->late_fd >= 0)
+        close(file->late_fd);
+    file->late_fd = -1;
     free(file->extents);
     file->extents = NULL;
+    stage_take_refusal(stage);
     return result;
 }
 
@@ -286,7 +204,7 @@ static int add_directory(struct stage *stage, const struct entry *entry, struct 
     stage->has_root_entry |= entry->path.length == 0;
     if (entry->path.length == 0)
         return ledger_add(&stage->ledger, buf_slice(&entry->path), &attributes, err);
-    if (find_place(stage, &entry->path, &place, err) < 0)
+    if (stage_find_place(stage, &entry->path, &place, err) < 0)
         return -1;
     int made = mkdirat(place.dir_fd, place.name, 0700);
     if (made < 0 && errno == EEXIST &&
@@ -307,7 +225,7 @@ static int add_symlink(struct stage *stage, const struct entry *entry, struct er
 {
     struct slice path = buf_slice(&entry->path);
     struct place place;
-    if (find_place(stage, &entry->path, &place, err) < 0)
+    if (stage_find_place(stage, &entry->path, &place, err) < 0)
         return -1;
     int made = symlinkat(entry->link.data, place.dir_fd, place.name);
     if (made < 0 && errno == EEXIST) {
@@ -357,7 +275,7 @@ static int add_hardlink(struct stage *stage, const struct entry *entry, struct e
     if (target_fd < 0 || fstatat(target_fd, target_name, &target, AT_SYMLINK_NOFOLLOW) < 0 ||
         !S_ISREG(target.st_mode))
         return refuse_link(stage, entry, "which is no file of this stream");
-    if (find_place(stage, &entry->path, &place, err) < 0)
+    if (stage_find_place(stage, &entry->path, &place, err) < 0)
         return -1;
     if (fstatat(place.dir_fd, place.name, &taken, AT_SYMLINK_NOFOLLOW) == 0) {
         if (taken.st_ino == target.st_ino && taken.st_dev == target.st_dev)
@@ -392,44 +310,38 @@ static int stage_entry(struct sink *sink, const struct entry *entry, struct erro
     return error_set(err, ERROR_INVALID, "'%.200s' is of no known type", entry->path.data);
 }
 
-/* Up to the end of the current extent; what was written counts in `*done`. */
-static int write_piece(struct stage_file *file, const char *bytes, size_t length, size_t *done,
-                       struct error *err)
+/* Up to the end of the current extent; how much that was. */
+static ssize_t write_piece(struct stage *stage, const char *bytes, size_t length, struct error *err)
 {
-    if (file->extents != NULL) {
-        const struct extent *extent = &file->extents[file->extent];
-        uint64_t room = extent->offset + extent->length - file->offset;
-        if (length > room)
-            length = (size_t)room;
+    struct stage_file *file = &stage->file;
+    if (file->extents == NULL) {
+        if (writers_write(stage->writers, file->offset, bytes, length, err) < 0)
+            return -1;
+        file->offset += length;
+        return (ssize_t)length;
     }
-    ssize_t written = pwrite(file->fd, bytes, length, (off_t)file->offset);
-    if (written < 0 && errno == EINTR)
-        return 0;
-    if (written <= 0)
-        return error_set_os(err, written < 0 ? errno : ENOSPC, "writing '%.200s'", file->path.data);
-    *done += (size_t)written;
-    file->offset += (uint64_t)written;
-    if (file->extents == NULL)
-        return 0;
     const struct extent *extent = &file->extents[file->extent];
-    if (file->offset == extent->offset + extent->length && file->extent + 1 < file->extent_count)
+    uint64_t end = extent->offset + extent->length;
+    if (length > end - file->offset)
+        length = (size_t)(end - file->offset);
+    if (writers_write(stage->writers, file->offset, bytes, length, err) < 0)
+        return -1;
+    file->offset += length;
+    if (file->offset == end && file->extent + 1 < file->extent_count)
         file->offset = file->extents[++file->extent].offset;
-    return 0;
+    return (ssize_t)length;
 }
 
 static int stage_write(struct sink *sink, const void *bytes, size_t length, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    struct stage_file *file = &stage->file;
     if (take_space(stage, length, err) < 0)
         return -1;
-    for (size_t done = 0; done < length;)
-        if (write_piece(file, (const char *)bytes + done, length - done, &done, err) < 0)
+    for (size_t done = 0; done < length;) {
+        ssize_t put = write_piece(stage, (const char *)bytes + done, length - done, err);
+        if (put < 0)
             return -1;
-    if (file->offset >= file->flushed + FLUSH_BYTES) {
-        sync_file_range(file->fd, (off_t)file->flushed, (off_t)(file->offset - file->flushed),
-                        SYNC_FILE_RANGE_WRITE);
-        file->flushed = file->offset;
+        done += (size_t)put;
     }
     return 0;
 }
@@ -437,9 +349,10 @@ static int stage_write(struct sink *sink, const void *bytes, size_t length, stru
 static int stage_finish(struct sink *sink, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    if (end_file(stage, err) < 0)
+    if (end_file(stage, err) < 0 || writers_drain(stage->writers, err) < 0)
         return -1;
-    forget_parent(stage);
+    stage_take_refusal(stage);
+    stage_forget_parent(stage);
     if (!stage->has_root_entry) {
         struct attributes root = {.mode = IMPLICIT_MODE, .uid = geteuid(), .gid = getegid()};
         root.mtime.tv_nsec = UTIME_NOW;
