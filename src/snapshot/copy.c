@@ -135,8 +135,17 @@ static int copy_content(struct copier *copier, struct error *err)
 {
     size_t chunk_bytes = throttle_chunk(&copier->throttle, CHUNK_BYTES);
     ssize_t got;
-    while ((got = source_read(copier->source, copier->chunk, chunk_bytes, err)) > 0) {
-        if (sink_write(copier->sink, copier->chunk, (size_t)got, err) < 0)
+    for (;;) {
+        size_t room_bytes = 0;
+        char *room = sink_room(copier->sink, &room_bytes);
+        if (room == NULL || room_bytes > chunk_bytes)
+            room_bytes = chunk_bytes;
+        if (room == NULL)
+            room = copier->chunk;
+        got = source_read(copier->source, room, room_bytes, err);
+        if (got <= 0)
+            break;
+        if (sink_write(copier->sink, room, (size_t)got, err) < 0)
             return -1;
         copier->report->content_bytes += (uint64_t)got;
         if (copier->options->progress != NULL)

@@ -26,6 +26,14 @@ int sink_write(struct sink *sink, const void *bytes, size_t length, struct error
     return 0;
 }
 
+void *sink_room(struct sink *sink, size_t *length)
+{
+    assert(!sink->is_finished);
+    if (sink->owed_bytes == 0 || sink->ops->room == NULL)
+        return NULL;
+    return sink->ops->room(sink, length);
+}
+
 int sink_finish(struct sink *sink, struct error *err)
 {
     assert(sink->owed_bytes == 0 && !sink->is_finished);

@@ -22,6 +22,12 @@ struct sink_ops {
     /* Content of the current file; in all exactly its stored_bytes. */
     int (*write)(struct sink *sink, const void *bytes, size_t length, struct error *err);
 
+    /*
+     * Memory of the sink's where the next content may be put, `*length` of it, which saves a copy: what is
+     * then given to write() at that address only counts as there.  NULL: none just now.  May be NULL.
+     */
+    void *(*room)(struct sink *sink, size_t *length);
+
     /* No more entries.  Durable when this returns 0. */
     int (*finish)(struct sink *sink, struct error *err);
 
@@ -38,6 +44,7 @@ struct sink {
 
 int sink_entry(struct sink *sink, const struct entry *entry, struct error *err);
 int sink_write(struct sink *sink, const void *bytes, size_t length, struct error *err);
+void *sink_room(struct sink *sink, size_t *length); /* good until the next call on the sink */
 int sink_finish(struct sink *sink, struct error *err);
 void sink_free(struct sink *sink); /* NULL is fine */
 

@@ -346,6 +346,20 @@ static int stage_write(struct sink *sink, const void *bytes, size_t length, stru
     return 0;
 }
 
+static void *stage_room(struct sink *sink, size_t *length)
+{
+    struct stage *stage = (struct stage *)sink;
+    const struct stage_file *file = &stage->file;
+    void *room = writers_room(stage->writers, file->offset, length);
+    if (room == NULL || file->extents == NULL)
+        return room;
+    const struct extent *extent = &file->extents[file->extent];
+    uint64_t left = extent->offset + extent->length - file->offset;
+    if (*length > left)
+        *length = (size_t)left;
+    return room;
+}
+
 static int stage_finish(struct sink *sink, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
@@ -374,6 +388,7 @@ static void stage_sink_free(struct sink *sink)
 const struct sink_ops stage_sink_ops = {
     .entry = stage_entry,
     .write = stage_write,
+    .room = stage_room,
     .finish = stage_finish,
     .free = stage_sink_free,
 };

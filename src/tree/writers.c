@@ -274,6 +274,26 @@ static void keep_tail(struct writers_file *file, const void *bytes, size_t lengt
     file->tail_length += length;
 }
 
+/* How much of what comes at `offset` the current block takes. */
+static size_t room_at(const struct writers *writers, uint64_t offset)
+{
+    const struct writers_file *file = writers->file;
+    size_t room = WRITERS_BLOCK_BYTES - writers->block->used;
+    if (file->tail != NULL && room > file->tail_offset - offset)
+        room = (size_t)(file->tail_offset - offset);
+    return room;
+}
+
+void *writers_room(struct writers *writers, uint64_t offset, size_t *length)
+{
+    const struct writers_file *file = writers->file;
+    if (file->tail != NULL && offset >= file->tail_offset)
+        return NULL;
+    need_piece(writers, offset);
+    *length = room_at(writers, offset);
+    return writers->block->bytes + writers->block->used;
+}
+
 int writers_write(struct writers *writers, uint64_t offset, const void *bytes, size_t length,
                   struct error *err)
 {
@@ -288,12 +308,11 @@ int writers_write(struct writers *writers, uint64_t offset, const void *bytes, s
         }
         struct piece *piece = need_piece(writers, offset);
         struct block *block = writers->block;
-        size_t part = WRITERS_BLOCK_BYTES - block->used;
-        if (part > length)
-            part = length;
-        if (file->tail != NULL && part > file->tail_offset - offset)
-            part = (size_t)(file->tail_offset - offset);
-        memcpy(block->bytes + block->used, next, part);
+        size_t room = room_at(writers, offset);
+        size_t part = length < room ? length : room;
+        uint8_t *place = block->bytes + block->used;
+        if ((const char *)place != next) /* else it is there already: writers_room() */
+            memcpy(place, next, part);
         atomic_fetch_add(&writers->pending_bytes, part);
         block->used += part;
         piece->length += part;

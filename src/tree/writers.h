@@ -61,6 +61,12 @@ void writers_free(struct writers *writers);
 void writers_begin(struct writers *writers, const struct writers_task *task);
 int writers_write(struct writers *writers, uint64_t offset, const void *bytes, size_t length,
                   struct error *err);
+
+/*
+ * Where the content at `offset` will lie: what is put there need not be copied, but is given to writers_write()
+ * with this address, at most `*length` bytes.  NULL: nowhere yet.  Good until the next call.
+ */
+void *writers_room(struct writers *writers, uint64_t offset, size_t *length);
 int writers_end(struct writers *writers, struct error *err);
 
 /* Wait until every file that was ended is whole and closed. */

@@ -96,7 +96,7 @@ int writers_file_put(struct writers_file *file, const uint8_t *bytes, size_t len
 {
     if (put_all(file, bytes, length, offset, err) < 0)
         return -1;
-    if (file->is_streamed)
+    if (file->is_streamed && length > 0)
         write_behind(file, offset, length);
     return 0;
 }

@@ -78,12 +78,22 @@ static void start(struct world *world, const char *name, uint64_t size_bytes)
     writers_begin(world->writers, &task);
 }
 
-/* In pieces of `step` bytes, each from memory that is overwritten at once. */
+/* In pieces of `step` bytes, each from memory that is overwritten at once; every third is put into its place. */
 static int fill(struct world *world, size_t size, size_t step)
 {
     scope_free uint8_t *piece = xmalloc(step);
-    for (size_t at = 0; at < size; at += step) {
-        size_t length = size - at < step ? size - at : step;
+    size_t count = 0, length = 0;
+    for (size_t at = 0; at < size; at += length) {
+        size_t room = 0;
+        void *place = count++ % 3 == 0 ? writers_room(world->writers, at, &room) : NULL;
+        length = size - at < step ? size - at : step;
+        if (place != NULL) {
+            length = length < room ? length : room;
+            memcpy(place, world->content + at, length);
+            if (writers_write(world->writers, at, place, length, &world->err) < 0)
+                return -1;
+            continue;
+        }
         memcpy(piece, world->content + at, length);
         if (writers_write(world->writers, at, piece, length, &world->err) < 0)
             return -1;
