@@ -23,7 +23,8 @@
  *
  * The index (index.h) is in members without content.
  *
- * Sparse files use GNU's pax format 1.0; times have nanoseconds, names may be any bytes.
+ * Sparse files use GNU's pax format 1.0; times have nanoseconds, names may be any bytes.  Extended attributes,
+ * where entries have them, are SCHILY.xattr records.
  */
 enum {
     ARCHIVE_BLOCK_BYTES = 1 << 20
@@ -62,6 +63,7 @@ enum archive_read_flags {
     ARCHIVE_WITH_DIGEST = 1 << 0, /* digest the file while it is read */
     ARCHIVE_CHECK_INDEX =
         1 << 1, /* CORRUPT where its index, if it has one, says other than the rest */
+    ARCHIVE_WITH_XATTRS = 1 << 2, /* give extended attributes; what of them cannot be is named */
 };
 
 struct archive_read_options {

@@ -30,6 +30,9 @@ enum pax_values {
     PAX_SPARSE_NAME = 1 << 6,
     PAX_SPARSE_SIZE = 1 << 7,    /* it is a sparse file */
     PAX_SPARSE_VERSION = 1 << 8, /* with the map before the content: 1.0 */
+    PAX_XATTRS = 1 << 9,
+    PAX_XATTRS_LOST = 1 << 10, /* some were too many, or have no possible name */
+    PAX_ACL_TEXT = 1 << 11,    /* an access control list in words, which is passed over */
 };
 
 struct pax {
@@ -47,6 +50,7 @@ struct pax {
     uint64_t sparse_minor;
     uint64_t sparse_offset;    /* format 0.0: waits for its length */
     struct sparse_map extents; /* formats 0.0 and 0.1 */
+    struct buf xattrs;         /* as in struct entry */
 };
 
 void pax_init(struct pax *pax);
@@ -61,6 +65,7 @@ int pax_read(struct pax *pax, struct slice records, struct error *err);
 
 /* Write one record. */
 void pax_add(struct buf *records, const char *key, struct slice value);
+void pax_add_xattrs(struct buf *records, struct slice xattrs); /* as in struct entry */
 void pax_add_uint(struct buf *records, const char *key, uint64_t value);
 void pax_add_time(struct buf *records, const char *key, int64_t seconds, uint32_t nanoseconds);
 

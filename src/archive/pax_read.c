@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Extended headers, read.  The keys are a table; everything in a record is hostile. */
 #include "archive/pax.h"
+#include "archive/pax_internal.h"
 
 static int damaged(struct error *err)
 {
@@ -9,7 +10,8 @@ static int damaged(struct error *err)
 
 void pax_init(struct pax *pax)
 {
-    *pax = (struct pax){.path = BUF_INIT, .link = BUF_INIT, .sparse_name = BUF_INIT};
+    *pax = (struct pax){
+        .path = BUF_INIT, .link = BUF_INIT, .sparse_name = BUF_INIT, .xattrs = BUF_INIT};
 }
 
 void pax_clear(struct pax *pax)
@@ -18,6 +20,7 @@ void pax_clear(struct pax *pax)
     pax->sparse_major = 0;
     pax->sparse_minor = 0;
     sparse_map_clear(&pax->extents);
+    buf_clear(&pax->xattrs);
 }
 
 void pax_free(struct pax *pax)
@@ -26,6 +29,7 @@ void pax_free(struct pax *pax)
     buf_free(&pax->link);
     buf_free(&pax->sparse_name);
     sparse_map_free(&pax->extents);
+    buf_free(&pax->xattrs);
 }
 
 /* Decimal digits, all of `text`. */
@@ -198,6 +202,7 @@ static int read_record(struct pax *pax, struct slice key, struct slice value, st
         pax->has |= KEYS[i].value;
         return 0;
     }
+    pax_read_xattr(pax, key, value);
     return 0;
 }
 

@@ -85,6 +85,7 @@ static struct source *open_range(struct seek_reader *reader, uint64_t start, uin
         return NULL;
     }
     struct archive_read_options options = {
+        .flags = reader->options.flags & ~(unsigned)ARCHIVE_WITH_DIGEST,
         .limit_tar_bytes = reader->options.limit_tar_bytes,
         .cancel = reader->options.cancel,
         .file_bytes = last.end - first.start,

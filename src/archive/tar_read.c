@@ -31,6 +31,7 @@ struct archive_reader {
     struct index_check *check; /* NULL: nobody asked, or there is no index */
     struct error error;        /* the first one; every later call says it again */
     bool is_ended;
+    bool gives_xattrs;
 
     uint64_t content_bytes; /* of the current entry, still to be read or skipped */
     size_t padding;         /* after it */
@@ -308,6 +309,22 @@ static int entry_type_of(struct archive_reader *reader, char type, enum entry_ty
 }
 
 /* 1: `entry` is one; 0: it was refused; -1. */
+/* What is left out of them is named. */
+static void set_xattrs(const struct archive_reader *reader, struct entry *entry)
+{
+    const struct pax *pax = &reader->pax;
+    bool has_them = entry->type == ENTRY_FILE || entry->type == ENTRY_DIRECTORY;
+    if (!reader->gives_xattrs || !has_them)
+        return;
+    buf_add(&entry->xattrs, pax->xattrs.data, pax->xattrs.length);
+    if ((pax->has & PAX_XATTRS_LOST) != 0)
+        report_add(reader->base.source.report, REPORT_ALTERED, buf_slice(&entry->path),
+                   "without some extended attributes, which are too many or malformed");
+    if ((pax->has & PAX_ACL_TEXT) != 0)
+        report_add(reader->base.source.report, REPORT_ALTERED, buf_slice(&entry->path),
+                   "without an access control list, which is stored as text");
+}
+
 static int make_entry(struct archive_reader *reader, const uint8_t *block, struct entry *entry,
                       struct error *err)
 {
@@ -319,7 +336,10 @@ static int make_entry(struct archive_reader *reader, const uint8_t *block, struc
         return -1;
     if (entry->type == ENTRY_FILE && set_file_content(reader, block, entry, err) < 0)
         return -1;
-    return check_names(reader, entry);
+    int made = check_names(reader, entry);
+    if (made > 0)
+        set_xattrs(reader, entry);
+    return made;
 }
 
 static int take_header(struct archive_reader *reader, const uint8_t *block, struct entry *entry,
@@ -478,6 +498,7 @@ struct source *tar_reader_open(int fd, const struct archive_read_options *option
     reader->base.source.ops = &READER_OPS;
     reader->base.digest = digest_of_file;
     reader->base.position = position_in_file;
+    reader->gives_xattrs = (options->flags & ARCHIVE_WITH_XATTRS) != 0;
     struct buf *texts[] = {&reader->long_name, &reader->long_link, &reader->name, &reader->link,
                            &reader->records};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

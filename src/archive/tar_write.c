@@ -351,6 +351,7 @@ static int write_entry(struct sink *sink, const struct entry *entry, struct erro
         set_sparse_name(writer, entry);
         add_sparse_records(writer, entry);
     }
+    pax_add_xattrs(&writer->records, buf_slice(&entry->xattrs));
     struct tar_header header = {
         .type = type_of(entry),
         .name = buf_slice(&writer->name),

@@ -55,7 +55,7 @@ int archive_input_open(const struct invocation *invocation, struct archive_input
 {
     const char *checksum = option_text(invocation, "checksum");
     struct archive_read_options options = {
-        .flags = input->checks_index ? ARCHIVE_CHECK_INDEX : 0,
+        .flags = input->flags | (input->checks_index ? ARCHIVE_CHECK_INDEX : 0),
         .selection = input->selection,
     };
     if (checksum != NULL) {
@@ -357,6 +357,7 @@ static const struct command extract = {
                                         "only this file or directory; repeatable", true},
                                        {"keep-set-id", 0, NULL, "keep set-id bits"},
                                        OPTIONS_BUDGET,
+                                       {"xattrs", 0, NULL, "set extended attributes and ACLs"},
                                        OPTION_CHECKSUM,
                                        OPTION_END},
     .run = archive_extract,
@@ -384,6 +385,7 @@ static const struct command create = {
         (const struct option[]){OPTIONS_IGNORE,
                                 {"compression", 0, "HOW", "fast (the default), best or store"},
                                 OPTIONS_BUDGET,
+                                {"xattrs", 0, NULL, "with extended attributes and ACLs"},
                                 OPTION_END},
     .run = archive_create,
 };

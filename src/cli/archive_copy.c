@@ -107,7 +107,8 @@ static int extract_to(const struct invocation *invocation, struct extraction *ex
 {
     char random[RANDOM_LENGTH + 1];
     struct stage_options options = {
-        .flags = option_is_given(invocation, "keep-set-id") ? STAGE_KEEP_SET_ID : 0,
+        .flags = (option_is_given(invocation, "keep-set-id") ? STAGE_KEEP_SET_ID : 0) |
+                 (option_is_given(invocation, "xattrs") ? STAGE_XATTRS : 0),
     };
     random_alphanumeric(random, RANDOM_LENGTH);
     scope_free char *stage_name = xasprintf(".roost-extract-%s", random);
@@ -172,6 +173,8 @@ static int extract_input(const struct invocation *invocation, struct extraction 
 int archive_extract(const struct invocation *invocation, struct error *err)
 {
     struct extraction extraction = {.input = {.fd = -1}};
+    if (option_is_given(invocation, "xattrs"))
+        extraction.input.flags |= ARCHIVE_WITH_XATTRS;
     report_init(&extraction.report);
     int result = archive_budget_enter(invocation, &extraction.budget, err);
     if (result == 0)
@@ -237,7 +240,8 @@ static int fill_archive(const struct invocation *invocation, struct creation *cr
         .digest = DIGEST_SHA256,
         .write_rate_bytes_per_s = creation->budget.write_bytes_per_s,
     };
-    struct walk_options walk = {.wants_holes = true};
+    struct walk_options walk = {.wants_holes = true,
+                                .wants_xattrs = option_is_given(invocation, "xattrs")};
     const char *directory = argument_at(invocation, 0);
     if (read_compression(invocation, &archive, err) < 0 ||
         archive_rules_read(invocation, &creation->rules, err) < 0)

@@ -22,6 +22,7 @@ void checksum_add(struct buf *out, const struct digest *digest);
 /* An archive that is read: with its digest where --checksum was given, or `wants_digest` is set before. */
 struct archive_input {
     int fd;
+    unsigned flags; /* enum archive_read_flags, besides the digest */
     uint64_t size_bytes;
     struct source *source;
     struct selection *selection; /* owned; set before, or NULL: everything */

@@ -251,6 +251,7 @@ void config_for_node(const struct config *config, const char *panel_url, struct 
         .workers = (unsigned)config->node.workers,
         .owner_policy = (enum node_owner_policy)config->node.owner_policy,
         .keeps_set_id = config->node.keeps_set_id,
+        .keeps_xattrs = config->node.keeps_xattrs,
         .heartbeat_s = (unsigned)(config->node.heartbeat_ms / 1000),
     };
 }

@@ -207,6 +207,10 @@ static const struct setting table[] = {
                     "directory."},
     {"node.keep_set_id", SETTING_BOOLEAN, "false", AT(node.keeps_set_id),
      .description = "Whether restored files keep their set-user-id and set-group-id bits."},
+    {"node.xattrs", SETTING_BOOLEAN, "false", AT(node.keeps_xattrs),
+     .description =
+         "Whether backups hold extended attributes and POSIX ACLs, and restores set them; "
+         "capabilities and 'trusted' ones only with node.keep_set_id."},
     {"node.heartbeat", SETTING_DURATION, "1 s", AT(node.heartbeat_ms), .min = SECOND_MS,
      .max = HOUR_MS,
      .description = "How often the node tells the panel that a backup is still being made, and how "

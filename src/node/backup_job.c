@@ -74,7 +74,8 @@ static int capture_tree(struct node *node, struct job *job, int root_fd, int arc
     };
     struct copy_options copy_options = {
         .ignore = rules, .cancel = &job->cancel, .progress = &job->progress};
-    struct source *source = walk_open(root_fd, &(struct walk_options){.wants_holes = true}, err);
+    struct walk_options walk_options = {.wants_holes = true, .wants_xattrs = config->keeps_xattrs};
+    struct source *source = walk_open(root_fd, &walk_options, err);
     struct sink *sink =
         source == NULL ? NULL : archive_writer_open(archive_fd, &archive_options, err);
     int status = sink == NULL ? -1 : copy_entries(source, sink, &copy_options, report, err);

@@ -44,6 +44,7 @@ struct node_config {
     unsigned workers;            /* HTTP */
     enum node_owner_policy owner_policy;
     bool keeps_set_id;
+    bool keeps_xattrs; /* extended attributes and ACLs, both ways */
     unsigned heartbeat_s;
 };
 

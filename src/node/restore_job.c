@@ -99,6 +99,8 @@ static struct stage *begin_stage(struct node *node, struct job *job, int parent_
     struct stage_options options = {.flags = 0};
     if (node->config.keeps_set_id)
         options.flags |= STAGE_KEEP_SET_ID;
+    if (node->config.keeps_xattrs)
+        options.flags |= STAGE_XATTRS;
     if (node->config.owner_policy == NODE_OWNER_DIRECTORY)
         options.flags |= STAGE_OWNER_OF_ROOT;
     if (find_limits(node, job, parent_fd, &options, err) < 0)
@@ -137,7 +139,8 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
     if (find_expectation(node, job, &expectation, err) < 0)
         return -1;
     struct archive_read_options read_options = {
-        .flags = expectation.is_known ? ARCHIVE_WITH_DIGEST : 0,
+        .flags = (expectation.is_known ? ARCHIVE_WITH_DIGEST : 0) |
+                 (node->config.keeps_xattrs ? ARCHIVE_WITH_XATTRS : 0),
         .digest = expectation.digest.type,
         .selection = job->files,
         .cancel = &job->cancel,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "snapshot/entry_internal.h"
 
 enum {
     NANOSECONDS_PER_SECOND = 1000000000,
@@ -17,23 +18,26 @@ enum {
 
 void entry_init(struct entry *entry)
 {
-    *entry = (struct entry){.path = BUF_INIT, .link = BUF_INIT};
+    *entry = (struct entry){.path = BUF_INIT, .link = BUF_INIT, .xattrs = BUF_INIT};
 }
 
 void entry_clear(struct entry *entry)
 {
     struct buf path = entry->path;
     struct buf link = entry->link;
+    struct buf xattrs = entry->xattrs;
     free(entry->extents);
     buf_clear(&path);
     buf_clear(&link);
-    *entry = (struct entry){.path = path, .link = link};
+    buf_clear(&xattrs);
+    *entry = (struct entry){.path = path, .link = link, .xattrs = xattrs};
 }
 
 void entry_free(struct entry *entry)
 {
     buf_free(&entry->path);
     buf_free(&entry->link);
+    buf_free(&entry->xattrs);
     free(entry->extents);
     entry_init(entry);
 }
@@ -179,6 +183,9 @@ int entry_check(const struct entry *entry, struct error *err)
     if (entry->mtime_ns >= NANOSECONDS_PER_SECOND || (entry->mode & ~(mode_t)07777) != 0)
         return error_set(err, ERROR_INVALID, "'%.*s' has an impossible time or mode", shown(path),
                          bytes);
+    if (!entry_xattrs_are_packed(buf_slice(&entry->xattrs)))
+        return error_set(err, ERROR_INVALID, "'%.*s' has impossible extended attributes",
+                         shown(path), bytes);
     if (entry->type == ENTRY_FILE)
         return check_file(entry, err);
     if (entry->stored_bytes != 0)

@@ -31,6 +31,8 @@ enum {
     ENTRY_PATH_MAX_BYTES = 4096,
     ENTRY_NAME_MAX_BYTES = 255,
     ENTRY_DEPTH_MAX = 512,
+    ENTRY_XATTRS_MAX = 256,             /* extended attributes of one object … */
+    ENTRY_XATTRS_MAX_BYTES = 64 * 1024, /* … and their names and values in all */
     ENTRY_EXTENTS_MAX = 65536, /* a file with more pieces is stored without its smallest holes */
 };
 
@@ -53,6 +55,7 @@ struct entry {
     struct extent
         *extents;        /* owned; ascending, not overlapping, below size_bytes; NULL: no holes */
     size_t extent_count; /* with extents not NULL, 0 is a file that is one hole */
+    struct buf xattrs;   /* packed; see below.  Files and directories only */
 };
 
 /* An entry is used again and again for the next object; clear keeps its memory. */
@@ -87,5 +90,16 @@ int entry_check(const struct entry *entry, struct error *err);
  */
 int entry_set_extents(struct entry *entry, const struct extent *extents, size_t count,
                       struct error *err);
+
+/*
+ * Extended attributes, packed one behind the other (name and value with their lengths).  Setting one again
+ * replaces it.  INVALID: a name that is empty, has a NUL, or is longer than ENTRY_NAME_MAX_BYTES.
+ * LIMIT: more than the bounds above; nothing is added then.
+ */
+int entry_xattrs_set(struct buf *xattrs, struct slice name, struct slice value, struct error *err);
+
+/* The one at `*at` (0 at first), and `*at` behind it.  false: the end, or bytes that are not packed ones. */
+bool entry_xattrs_next(struct slice xattrs, size_t *at, struct slice *name_out,
+                       struct slice *value_out);
 
 #endif

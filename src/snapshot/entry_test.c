@@ -3,9 +3,14 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "base/scope.h"
+
+#include "base/mem.h"
 
 #include "snapshot/report.h"
 
@@ -216,9 +221,61 @@ static void a_report_counts_beyond_its_items(void **state)
     report_free(&report);
 }
 
+static void attributes_are_replaced_and_bounded(void **state)
+{
+    scope_buf struct buf xattrs = BUF_INIT;
+    struct error err = ERROR_INIT;
+    struct slice name, value;
+    char text[32];
+    size_t at = 0;
+    struct slice a = slice_str("user.a"), b = slice_str("user.b");
+    assert_int_equal(entry_xattrs_set(&xattrs, a, slice_str("first"), &err), 0);
+    assert_int_equal(entry_xattrs_set(&xattrs, b, slice_str(""), &err), 0);
+    assert_int_equal(entry_xattrs_set(&xattrs, a, slice_str("second one"), &err), 0);
+    assert_true(entry_xattrs_next(buf_slice(&xattrs), &at, &name, &value));
+    assert_true(slice_equal(name, b) && value.length == 0);
+    assert_true(entry_xattrs_next(buf_slice(&xattrs), &at, &name, &value));
+    assert_true(slice_equal(name, a) && slice_equal(value, slice_str("second one")));
+    assert_false(entry_xattrs_next(buf_slice(&xattrs), &at, &name, &value));
+
+    scope_free char *large = xcalloc(1, ENTRY_XATTRS_MAX_BYTES);
+    struct slice full = slice_of(large, ENTRY_XATTRS_MAX_BYTES - a.length - b.length);
+    assert_int_equal(entry_xattrs_set(&xattrs, a, full, &err), 0);
+    assert_int_equal(entry_xattrs_set(&xattrs, b, slice_str("x"), &err), -1);
+    assert_int_equal(err.code, ERROR_LIMIT);
+    error_clear(&err);
+    assert_int_equal(entry_xattrs_set(&xattrs, slice_of("n\0ul", 4), b, &err), -1);
+    assert_int_equal(err.code, ERROR_INVALID);
+    error_clear(&err);
+
+    buf_clear(&xattrs);
+    for (int i = 0; i < ENTRY_XATTRS_MAX; i++) {
+        snprintf(text, sizeof(text), "user.%d", i);
+        assert_int_equal(entry_xattrs_set(&xattrs, slice_str(text), b, &err), 0);
+    }
+    assert_int_equal(entry_xattrs_set(&xattrs, slice_str("user.more"), b, &err), -1);
+    assert_int_equal(err.code, ERROR_LIMIT);
+}
+
+static void attributes_that_are_cut_off_are_refused(void **state)
+{
+    struct entry entry;
+    struct error err = ERROR_INIT;
+    entry_init(&entry);
+    entry.type = ENTRY_DIRECTORY;
+    assert_int_equal(entry_xattrs_set(&entry.xattrs, slice_str("user.a"), slice_str("v"), &err), 0);
+    assert_int_equal(entry_check(&entry, &err), 0);
+    buf_truncate(&entry.xattrs, entry.xattrs.length - 1);
+    assert_int_equal(entry_check(&entry, &err), -1);
+    assert_int_equal(err.code, ERROR_INVALID);
+    entry_free(&entry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attributes_are_replaced_and_bounded),
+        cmocka_unit_test(attributes_that_are_cut_off_are_refused),
         cmocka_unit_test(paths_have_one_form),
         cmocka_unit_test(paths_are_limited),
         cmocka_unit_test(what_is_not_canonical_is_seen),

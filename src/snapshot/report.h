@@ -18,7 +18,7 @@ enum report_kind {
     REPORT_UNREADABLE, /* permission or I/O error: not stored */
     REPORT_SKIPPED,    /* a socket, FIFO or device: never stored */
     REPORT_REFUSED,    /* restore: an entry that may not be made (device, leaves the root) */
-    REPORT_ALTERED,    /* restore: made, but without something (owner, set-id bits) */
+    REPORT_ALTERED, /* made or stored without something (owner, set-id bits, extended attributes) */
 };
 
 enum {

@@ -73,6 +73,7 @@ struct stage *stage_create(int parent_fd, const char *live_name, const char *sta
     stage->root_fd = stage->parent_cached_fd = stage->file.late_fd = stage->ledger.fd = -1;
     stage->parent_path = (struct buf)BUF_INIT;
     stage->file.path = (struct buf)BUF_INIT;
+    stage->file.late_xattrs = (struct buf)BUF_INIT;
     stage->writers = writers_new();
     stage->parent_fd = beneath_open(parent_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
     if (stage->parent_fd < 0 || look_at_live(stage, err) < 0)
@@ -124,6 +125,7 @@ void stage_free(struct stage *stage)
     ledger_close(&stage->ledger);
     buf_free(&stage->parent_path);
     buf_free(&stage->file.path);
+    buf_free(&stage->file.late_xattrs);
     free(stage->file.extents);
     free(stage->live_name);
     free(stage->stage_name);

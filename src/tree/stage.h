@@ -31,6 +31,8 @@
  */
 enum stage_flags {
     STAGE_KEEP_SET_ID = 1 << 0,
+    STAGE_XATTRS =
+        1 << 2, /* extended attributes and ACLs; privileged ones only with STAGE_KEEP_SET_ID */
     STAGE_OWNER_OF_ROOT = 1 << 1, /* every entry gets the live root's owner, not the archive's */
 };
 

@@ -6,6 +6,7 @@
 
 #include "tree/stage.h"
 #include "tree/writers.h"
+#include "tree/xattrs.h"
 
 /*
  * What is known of directories, in an unnamed file: appended in any order, read
@@ -31,8 +32,9 @@ struct creation {
 struct stage_file {
     bool is_open; /* and the writers' current one */
     struct buf path;
-    int late_fd; /* of a file that keeps set-id bits, which only follow a known owner; -1: none */
+    int late_fd; /* of a file with set-id bits or the like, which only follow a known owner; -1: none */
     struct attributes late;
+    struct buf late_xattrs;
     struct extent *extents; /* our own copy; NULL: no holes */
     size_t extent_count, extent;
     uint64_t offset;
@@ -72,7 +74,7 @@ struct stage {
 void ledger_open(struct ledger *ledger, int fd);
 void ledger_close(struct ledger *ledger);
 int ledger_add(struct ledger *ledger, struct slice path, const struct attributes *attributes,
-               struct error *err);
+               struct slice xattrs, struct error *err);
 
 /* The record at `*at` (LEDGER_START at first), and `*at` behind it.  1, or 0 at the end. */
 enum {
@@ -114,6 +116,14 @@ struct attributes attributes_of_stat(const struct stat *status);
 
 /* Name in the report what the writers could not set. */
 void stage_take_refusal(struct stage *stage);
+
+/* stage_xattrs.c: extended attributes of one kind, where they are wanted. */
+bool stage_has_xattrs(const struct stage *stage, struct slice xattrs, enum xattr_kind kind);
+void stage_set_xattrs(struct stage *stage, int fd, struct slice path, struct slice xattrs,
+                      enum xattr_kind kind);
+
+/* Name in the report those that are never set here. */
+void stage_refuse_xattrs(struct stage *stage, struct slice path, struct slice xattrs);
 
 /* stage_exchange.c: CONFLICT where something is mounted on or below the live directory. */
 int stage_check_mounts(const struct stage *stage, struct error *err);

@@ -61,7 +61,8 @@ static int enqueue(struct merge *merge, const struct stat *status, struct error 
     struct attributes attributes = attributes_of_stat(status);
     if (!entry_path_is_canonical(buf_slice(&merge->path)))
         return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
-    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, err);
+    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, slice_str(""),
+                      err);
 }
 
 static int copy_range(struct merge *merge, int from_fd, int to_fd, off_t from, off_t to,

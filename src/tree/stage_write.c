@@ -18,6 +18,7 @@
 enum {
     SET_ID_BITS = 06000,
     PERMISSION_BITS = 0777,
+    OWNER_MODE = 0600,    /* lets extended attributes be set */
     IMPLICIT_MODE = 0755, /* of a root that has no entry */
     SHOWN_BYTES = 200,
     ENTRY_COST_BYTES = 4096, /* an object takes about a block besides its content */
@@ -120,21 +121,24 @@ static int set_extents(struct stage_file *file, const struct entry *entry, int f
 }
 
 /*
- * Set-id bits that may stay are set by stage_apply(), which knows what became of the owner; the
- * writers set all others.
+ * Set-id bits that may stay are set by stage_apply(), which knows what became of the owner, and privileged
+ * attributes after it, as a write or a new owner takes them away.  The writers set all else.
  */
-static int keep_for_late(struct stage *stage, int fd, struct attributes *attributes,
-                         struct error *err)
+static int keep_for_late(struct stage *stage, int fd, struct slice xattrs,
+                         struct attributes *attributes, struct error *err)
 {
     struct stage_file *file = &stage->file;
     struct slice path = buf_slice(&file->path);
-    if ((attributes->mode & SET_ID_BITS) == 0)
-        return 0;
-    if ((stage->options.flags & STAGE_KEEP_SET_ID) == 0) {
+    bool has_set_id = (attributes->mode & SET_ID_BITS) != 0;
+    if (has_set_id && (stage->options.flags & STAGE_KEEP_SET_ID) == 0) {
         attributes->mode = stage_allowed_mode(stage, path, attributes->mode, true);
-        return 0;
+        has_set_id = false;
     }
+    if (!has_set_id && !stage_has_xattrs(stage, xattrs, XATTR_PRIVILEGED))
+        return 0;
     file->late = *attributes;
+    buf_clear(&file->late_xattrs);
+    buf_add(&file->late_xattrs, xattrs.data, xattrs.length);
     file->late_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (file->late_fd < 0)
         return error_set_os(err, errno, "making '%.200s'", file->path.data);
@@ -146,22 +150,28 @@ static int begin_file(struct stage *stage, const struct entry *entry, struct err
 {
     struct stage_file *file = &stage->file;
     struct attributes attributes = attributes_of_entry(stage, entry);
+    struct slice xattrs = buf_slice(&entry->xattrs);
+    bool has_xattrs = stage_has_xattrs(stage, xattrs, XATTR_PLAIN);
+    mode_t mode = has_xattrs ? OWNER_MODE : attributes.mode & PERMISSION_BITS;
     if (take_content(stage, entry, err) < 0)
         return -1;
-    scope_fd int fd = open_new_file(stage, entry, attributes.mode & PERMISSION_BITS, err);
+    scope_fd int fd = open_new_file(stage, entry, mode, err);
     if (fd < 0)
         return -1;
     buf_clear(&file->path);
     buf_add(&file->path, entry->path.data, entry->path.length);
-    if (set_extents(file, entry, fd, err) < 0 || keep_for_late(stage, fd, &attributes, err) < 0)
+    if (set_extents(file, entry, fd, err) < 0 ||
+        keep_for_late(stage, fd, xattrs, &attributes, err) < 0)
         return -1;
+    stage_set_xattrs(stage, fd, buf_slice(&file->path), xattrs, XATTR_PLAIN);
+    stage_refuse_xattrs(stage, buf_slice(&file->path), xattrs);
     struct writers_task task = {
         .fd = scope_take_fd(&fd),
         .path = buf_slice(&file->path),
         .size_bytes = entry->size_bytes,
         .has_holes = entry->extents != NULL,
         .sets_owner = !stage->owners_refused && stage_sets_owner(stage, &attributes),
-        .sets_mode = stage_sets_mode(stage, attributes.mode),
+        .sets_mode = has_xattrs || stage_sets_mode(stage, attributes.mode),
         .attributes = attributes,
     };
     writers_begin(stage->writers, &task);
@@ -175,7 +185,11 @@ static int end_late(struct stage *stage, struct error *err)
     if (writers_drain(stage->writers, err) < 0)
         return -1;
     stage_take_refusal(stage);
-    return stage_apply(stage, file->late_fd, buf_slice(&file->path), file->late, err);
+    struct slice path = buf_slice(&file->path);
+    if (stage_apply(stage, file->late_fd, path, file->late, err) < 0)
+        return -1;
+    stage_set_xattrs(stage, file->late_fd, path, buf_slice(&file->late_xattrs), XATTR_PRIVILEGED);
+    return 0;
 }
 
 static int end_file(struct stage *stage, struct error *err)
@@ -196,6 +210,16 @@ static int end_file(struct stage *stage, struct error *err)
     return result;
 }
 
+static int add_to_ledger(struct stage *stage, const struct entry *entry,
+                         const struct attributes *attributes, struct error *err)
+{
+    bool wants_xattrs = (stage->options.flags & STAGE_XATTRS) != 0;
+    struct slice path = buf_slice(&entry->path);
+    struct slice xattrs = wants_xattrs ? buf_slice(&entry->xattrs) : slice_str("");
+    stage_refuse_xattrs(stage, path, xattrs);
+    return ledger_add(&stage->ledger, path, attributes, xattrs, err);
+}
+
 static int add_directory(struct stage *stage, const struct entry *entry, struct error *err)
 {
     struct attributes attributes = attributes_of_entry(stage, entry);
@@ -203,7 +227,7 @@ static int add_directory(struct stage *stage, const struct entry *entry, struct 
     struct stat status;
     stage->has_root_entry |= entry->path.length == 0;
     if (entry->path.length == 0)
-        return ledger_add(&stage->ledger, buf_slice(&entry->path), &attributes, err);
+        return add_to_ledger(stage, entry, &attributes, err);
     if (stage_find_place(stage, &entry->path, &place, err) < 0)
         return -1;
     int made = mkdirat(place.dir_fd, place.name, 0700);
@@ -218,7 +242,7 @@ static int add_directory(struct stage *stage, const struct entry *entry, struct 
     }
     if (made < 0)
         return stage_path_error(errno, buf_slice(&entry->path), err);
-    return ledger_add(&stage->ledger, buf_slice(&entry->path), &attributes, err);
+    return add_to_ledger(stage, entry, &attributes, err);
 }
 
 static int add_symlink(struct stage *stage, const struct entry *entry, struct error *err)
@@ -372,7 +396,7 @@ static int stage_finish(struct sink *sink, struct error *err)
         root.mtime.tv_nsec = UTIME_NOW;
         if (stage->has_live)
             root = attributes_of_stat(&stage->live);
-        if (ledger_add(&stage->ledger, slice_str(""), &root, err) < 0)
+        if (ledger_add(&stage->ledger, slice_str(""), &root, slice_str(""), err) < 0)
             return -1;
     }
     if (ledger_apply(stage, err) < 0)

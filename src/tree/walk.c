@@ -129,6 +129,7 @@ static enum visit visit_directory(struct walk *walk, const struct frame *frame, 
         return VISIT_NOTHING;
     }
     walk_describe(walk, entry, ENTRY_DIRECTORY, &walk->pending);
+    walk_read_xattrs(walk, fd, entry);
     walk->pending_fd = scope_take_fd(&fd);
     return VISIT_ENTRY;
 }
@@ -289,6 +290,7 @@ static enum visit give_root(struct walk *walk, struct entry *entry, struct error
         return VISIT_ERROR;
     }
     walk_describe(walk, entry, ENTRY_DIRECTORY, &walk->pending);
+    walk_read_xattrs(walk, fd, entry);
     return VISIT_ENTRY;
 }
 
@@ -339,6 +341,7 @@ static void walk_free(struct source *source)
     buf_free(&walk->names);
     free(walk->items);
     free(walk->list);
+    free(walk->xattrs);
     free(walk->small);
     free(walk->extents);
     free(walk);

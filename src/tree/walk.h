@@ -45,6 +45,7 @@ struct walk_options {
     bool wants_holes; /* find holes of sparse files (SEEK_HOLE) */
     bool
         wants_no_content; /* inodes only: no file is opened, and its content may not be asked for */
+    bool wants_xattrs; /* user.*, POSIX ACLs, capabilities, trusted.*; of files and directories */
 };
 
 /* `root_fd` is borrowed: it stays open until the source is freed. */

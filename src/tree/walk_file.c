@@ -282,6 +282,7 @@ static enum visit describe_file(struct walk *walk, int *fd, struct stat *status,
         walk->file = (struct open_file){.fd = -1, .is_in_memory = true};
         entry->size_bytes = entry->stored_bytes = (uint64_t)status->st_size;
     } else {
+        walk_read_xattrs(walk, *fd, entry);
         enum visit visit = give_content(walk, fd, status, entry, err);
         if (visit != VISIT_ENTRY)
             return visit;

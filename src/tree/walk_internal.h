@@ -60,7 +60,8 @@ struct walk {
     size_t depth;   /* frames in use */
     int pending_fd; /* the directory that was given last and is to be walked next; or -1 */
     struct stat pending;
-    char *list; /* what getdents64 writes to */
+    char *list;   /* what getdents64 writes to */
+    char *xattrs; /* names, and one value; NULL: nobody asked yet */
 
     struct open_file file;
     char *small; /* WALK_SMALL_BYTES + 1 */
@@ -98,6 +99,9 @@ ssize_t walk_read_file(struct walk *walk, void *bytes, size_t length);
 
 /* Ends the file that was given last: the fence of a large one, and its descriptor. */
 void walk_end_file(struct walk *walk);
+
+/* walk_xattrs.c: extended attributes of an open object, where they are wanted. */
+void walk_read_xattrs(struct walk *walk, int fd, struct entry *entry);
 
 /* walk.c: fill in what every entry has. */
 void walk_describe(const struct walk *walk, struct entry *entry, enum entry_type type,
