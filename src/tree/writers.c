@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "tree/writers_internal.h"
 
@@ -129,6 +130,7 @@ static void *run(void *argument)
             writers->last = NULL;
         pthread_mutex_unlock(&writers->mutex);
         write_block(writers, block);
+        budget_pace();
         pthread_mutex_lock(&writers->mutex);
         block->next = writers->unused;
         writers->unused = block;
