@@ -84,7 +84,8 @@ def test_a_server_tells_how_its_last_restore_ended(server):
         server.restore(backup)
         found = last()
         assert TIME.fullmatch(found.pop("completed_at"))
-        assert found == {"backup": backup, "is_successful": outcome, "error": error}
+        assert TIME.fullmatch(found.pop("kept_until"))
+        assert found == {"backup": backup, "is_undo": False, "is_successful": outcome, "error": error}
 
 
 def test_after_a_failed_restore_a_good_one_works(server):
@@ -115,8 +116,9 @@ def test_the_servers_disk_limit_holds(server, truncate):
     assert "big" in server.tree()
 
 
-def test_the_directory_is_old_or_new_at_every_moment(server):
+def test_the_directory_is_old_or_new_at_every_moment(make):
     """Somebody reads while the restore goes on: both files are always of the same state."""
+    server = make({"restore.exchange": "directory", "restore.keep": "0"}).add_server()
     files = {f"f{number}": b"old" * 30000 for number in range(60)}
     server.write(files)
     backup = server.backup()["uuid"]

@@ -46,8 +46,8 @@ def points(total):
 
 
 @pytest.fixture
-def crashing(make, crash_shim, base):
-    roost = make(start=False)
+def crashing(make, crash_shim, base, request):
+    roost = make(getattr(request, "param", None), start=False)
     control = Control(roost.base / "control")
     roost.control = control
     roost.env = {"ROOST_CRASH_FILE": str(control.path)}
@@ -137,6 +137,8 @@ def everything(server):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("crashing", [{"restore.exchange": way} for way in ("directory", "entries")], indirect=True,
+                         ids=["directory", "entries"])
 def test_restore(crashing, truncate):
     old = {"a.txt": b"one", "d/b": os.urandom(200_000), "d/c": b"c", "link": "a.txt"}
     new = {"a.txt": b"two", "d/b": b"changed", "later": b"later", "link": "d/c"}
@@ -169,6 +171,47 @@ def test_restore(crashing, truncate):
     assert deaths > min(total, len(points(total))) // 2 and outcomes
     server.restore(backup, truncate=True)
     assert server.tree() == old
+
+
+@pytest.mark.crash
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("crashing", [{"restore.exchange": way} for way in ("directory", "entries")], indirect=True,
+                         ids=["directory", "entries"])
+def test_undo(crashing):
+    """One tree is live and the other kept, at any time: no crash loses either."""
+    server = crashing.add_server({"a.txt": b"one", "d/b": os.urandom(200_000), "link": "a.txt"})
+    backup = server.backup()["uuid"]
+    old = server.tree()
+    (server.directory / "link").unlink()
+    server.write({"a.txt": b"two", "later": b"later"})
+    new = server.tree()
+    server.restore(backup, truncate=True)
+
+    def undo():
+        return server.client().post(f"{server.api}/backups/restore/undo")
+
+    crashing.control.arm(0)
+    undo()
+    crashing.wait_node_idle()
+    total = crashing.control.counted()
+    assert total > 5 and server.tree() == new
+    deaths = outcomes = 0
+    for point in points(total + 2):
+        before = server.tree()
+        deaths += survive(crashing, undo, point, torn=False)
+        wait_until("the server's state to end", lambda: server.status() is None, SETTLE_S)
+        after = server.tree()
+        assert after in (old, new), f"point {point}: a mix"
+        outcomes += after != before
+        assert leftovers(server) == [], f"point {point}"
+        kept = [row["name"] for row in crashing.node_rows("kept")]
+        assert len(kept) == 1 and (server.directory.parent / kept[0] / "tree").is_dir(), f"point {point}"
+    assert deaths > min(total, len(points(total))) // 2 and outcomes
+    before = server.tree()
+    assert undo().status_code == 204
+    server.wait_restored()
+    assert before in (old, new) and server.tree() in (old, new) and server.tree() != before
 
 
 @pytest.mark.crash

@@ -304,12 +304,13 @@ class Server:
         return sorted(os.listdir(folder)) if folder.exists() else []
 
     def beside(self):
-        """Names beside the server's directory that are not it: leftovers of a restore.
+        """Names beside the server's directory that are not it, nor the tree that its node keeps: leftovers of a restore.
 
         A tree that was replaced is removed soon after the restore was reported; that much is waited for.
         """
         def names():
-            return sorted(n for n in os.listdir(self.directory.parent) if n != self.directory.name)
+            known = {self.directory.name, *(row["name"] for row in self.roost.node_rows("kept"))}
+            return sorted(n for n in os.listdir(self.directory.parent) if n not in known)
         with contextlib.suppress(Failed):
             wait_until("replaced trees to go", lambda: not [n for n in names() if n.startswith(".roost-trash-")])
         return names()

@@ -81,6 +81,8 @@ static const struct wanted wanted[API_ERROR_COUNT] = {
         "BackupNotCompletedException", "This backup has not completed yet and cannot be restored."},
     [API_ERROR_RESTORE_FAILED] = {400, "BadRequestHttpException", "This backup cannot be restored at this time: not completed or failed.",
         "BackupFailedException", "This backup failed and cannot be restored."},
+    [API_ERROR_NO_UNDO] = {404, "NotFoundHttpException", "There is no restore of this server that could be undone: nothing was kept of what it replaced, or its time is over.",
+        NULL, NULL},
     [API_ERROR_RESTORE_STATE] = {400, "BadRequestHttpException", "This server is not currently in a state that allows for a backup to be restored.",
         NULL, NULL},
     [API_ERROR_BACKUP_LOCKED] = {400, "BackupLockedException", "Cannot delete a backup that is marked as locked.",

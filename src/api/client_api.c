@@ -18,6 +18,7 @@ static const struct client_operation_form forms[CLIENT_OP_COUNT] = {
     [CLIENT_OP_BACKUP_DOWNLOAD] = {HTTP_GET, BACKUP "/download", "backup.download", true},
     [CLIENT_OP_BACKUP_LOCK] = {HTTP_POST, BACKUP "/lock", "backup.delete", true},
     [CLIENT_OP_BACKUP_UNLOCK] = {HTTP_POST, BACKUP "/unlock", "backup.delete", true},
+    [CLIENT_OP_RESTORE_UNDO] = {HTTP_POST, SERVER "/backups/restore/undo", "backup.restore", false},
     [CLIENT_OP_BACKUP_RESTORE] = {HTTP_POST, BACKUP "/restore", "backup.restore", true},
     [CLIENT_OP_BACKUP_DELETE] = {HTTP_DELETE, BACKUP, "backup.delete", true},
     [CLIENT_OP_FILES_LIST] = {HTTP_GET, BACKUP "/files/list", "backup.read", true},

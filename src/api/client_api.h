@@ -34,6 +34,7 @@ enum client_operation {
     CLIENT_OP_BACKUP_LOCK,   /* toggles */
     CLIENT_OP_BACKUP_UNLOCK, /* idempotent */
     CLIENT_OP_BACKUP_RESTORE,
+    CLIENT_OP_RESTORE_UNDO, /* POST …/backups/restore/undo: ours */
     CLIENT_OP_BACKUP_DELETE,
     CLIENT_OP_FILES_LIST, /* GET …/backups/{backup}/files/list?directory=; these three are ours */
     CLIENT_OP_FILES_CONTENTS, /* GET …/backups/{backup}/files/contents?file= */
@@ -136,14 +137,17 @@ struct client_server {
 };
 
 /*
- * How the server's last restore ended: {"backup":…,"is_successful":…,"completed_at":…,"error":…}, or null
- * where none ended since one began.  Pterodactyl's own clients cannot tell; `status` alone does not say.
+ * How the server's last restore, or the undo of one, ended:
+ * {"backup":…,"is_undo":…,"is_successful":…,"completed_at":…,"error":…,"kept_until":…}, or null where none
+ * ended since one began.  kept_until: until when what was live before can be brought back; null: it
+ * cannot.  Pterodactyl's own clients cannot tell; `status` alone does not say.
  */
 struct client_last_restore {
     const char *backup; /* NULL: null */
-    bool is_successful;
+    bool is_undo, is_successful;
     int64_t completed_at_us;
-    const char *error; /* NULL: null */
+    const char *error;     /* NULL: null */
+    int64_t kept_until_us; /* 0: null */
 };
 void client_api_write_server(struct json_writer *w, const struct client_server *server);
 /* The whole answer of GET server; `permissions` ("*" for all) ends with NULL. */
@@ -192,6 +196,7 @@ json_t *client_api_backup_list(struct client_api *api, const char *server, int64
                                int64_t per_page, struct error *err);
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
                               bool truncate, const struct selection *files, struct error *err);
+int client_api_restore_undo(struct client_api *api, const char *server, struct error *err);
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err);
 int client_api_backup_unlock(struct client_api *api, const char *server, const char *backup,

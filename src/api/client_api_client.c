@@ -262,6 +262,13 @@ int client_api_backup_restore(struct client_api *api, const char *server, const 
     return order(api, "POST", &path, buf_slice(&body), err);
 }
 
+int client_api_restore_undo(struct client_api *api, const char *server, struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    add_path(&path, server, "restore", "undo");
+    return order(api, "POST", &path, slice_of("", 0), err);
+}
+
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err)
 {

@@ -118,9 +118,14 @@ static void put_last_restore(struct json_writer *w, const struct client_last_res
     time_format_atom(last->completed_at_us, completed_at);
     json_begin_object(w);
     json_field_string(w, "backup", last->backup);
+    json_field_bool(w, "is_undo", last->is_undo);
     json_field_bool(w, "is_successful", last->is_successful);
     json_field_string(w, "completed_at", completed_at);
     json_field_string(w, "error", last->error);
+    char kept_until[TIME_TEXT_BYTES];
+    time_format_atom(last->kept_until_us, kept_until);
+    json_key(w, "kept_until");
+    json_put_string(w, last->kept_until_us == 0 ? NULL : kept_until);
     json_end_object(w);
 }
 

@@ -9,6 +9,7 @@ static const struct node_operation_form forms[NODE_OP_COUNT] = {
     [NODE_OP_BACKUP] = {HTTP_POST, "/api/servers/{server}/backup", .needs_node_token = true},
     [NODE_OP_RESTORE] = {HTTP_POST, "/api/servers/{server}/backup/{backup}/restore",
                          .needs_node_token = true},
+    [NODE_OP_UNDO] = {HTTP_POST, "/api/servers/{server}/restore/undo", .needs_node_token = true},
     [NODE_OP_BACKUP_DELETE] = {HTTP_DELETE, "/api/servers/{server}/backup/{backup}",
                                .needs_node_token = true},
     [NODE_OP_BACKUP_DELETE_ALL] = {HTTP_DELETE, "/api/servers/{server}/backup/delete-all",

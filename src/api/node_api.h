@@ -17,6 +17,7 @@ enum node_operation {
     NODE_OP_SYSTEM,                  /* GET    /api/system */
     NODE_OP_BACKUP,                  /* POST   /api/servers/{server}/backup */
     NODE_OP_RESTORE,                 /* POST   /api/servers/{server}/backup/{backup}/restore */
+    NODE_OP_UNDO,                    /* POST   /api/servers/{server}/restore/undo: ours */
     NODE_OP_BACKUP_DELETE,           /* DELETE /api/servers/{server}/backup/{backup} */
     NODE_OP_BACKUP_DELETE_ALL,       /* DELETE /api/servers/{server}/backup/delete-all */
     NODE_OP_BACKUP_DELETE_ALL_ALIAS, /* DELETE /api/servers/{server}/deleteAllBackups */
@@ -76,6 +77,7 @@ struct node_restore_order {
 #define NODE_ERROR_BAD_TOKEN "You are not authorized to access this endpoint."
 #define NODE_ERROR_NO_SERVER "The requested resource does not exist on this instance."
 #define NODE_ERROR_NO_BACKUP "The requested backup was not found on this server."
+#define NODE_ERROR_NO_KEPT "There is no restore of this server that could be undone (any more)."
 #define NODE_ERROR_NO_DOWNLOAD "The requested resource was not found on this server."
 #define NODE_ERROR_UNPARSABLE                                                                      \
     "The data passed in the request was not in a parsable format. Please try again."
@@ -146,6 +148,8 @@ json_t *node_api_files(struct node_api *api, const struct node_address *node, co
 bool node_api_file_contents(struct node_api *api, const struct node_address *node,
                             const char *server, const char *backup, const char *file,
                             struct buf *contents, struct node_outcome *outcome);
+bool node_api_undo(struct node_api *api, const struct node_address *node, const char *server,
+                   struct node_outcome *outcome);
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome);
 /*

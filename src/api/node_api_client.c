@@ -167,6 +167,13 @@ bool node_api_restore(struct node_api *api, const struct node_address *node, con
     return send_order(api, node, &sent, outcome);
 }
 
+bool node_api_undo(struct node_api *api, const struct node_address *node, const char *server,
+                   struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_UNDO, {server}, slice_str("{}")};
+    return send_order(api, node, &sent, outcome);
+}
+
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome)
 {

@@ -12,6 +12,7 @@ static const struct remote_operation_form forms[REMOTE_OP_COUNT] = {
     [REMOTE_OP_UPLOAD_URLS] = {HTTP_GET, "/api/remote/backups/{backup}"},
     [REMOTE_OP_BACKUP_REPORT] = {HTTP_POST, "/api/remote/backups/{backup}"},
     [REMOTE_OP_RESTORE_REPORT] = {HTTP_POST, "/api/remote/backups/{backup}/restore"},
+    [REMOTE_OP_UNDO_REPORT] = {HTTP_POST, "/api/remote/servers/{server}/restore/undo"},
     [REMOTE_OP_BACKUP_HEARTBEAT] = {HTTP_POST, "/api/remote/backups/{backup}/heartbeat"},
 };
 

@@ -21,6 +21,7 @@ enum remote_operation {
     REMOTE_OP_UPLOAD_URLS,    /* GET  /api/remote/backups/{backup}?size= */
     REMOTE_OP_BACKUP_REPORT,  /* POST /api/remote/backups/{backup} */
     REMOTE_OP_RESTORE_REPORT, /* POST /api/remote/backups/{backup}/restore */
+    REMOTE_OP_UNDO_REPORT,    /* POST /api/remote/servers/{server}/restore/undo: ours */
     REMOTE_OP_BACKUP_HEARTBEAT, /* POST /api/remote/backups/{backup}/heartbeat: ours; extends the lease */
     REMOTE_OP_COUNT,
 };
@@ -54,11 +55,17 @@ struct remote_progress {
 void remote_api_read_progress(const json_t *body, struct remote_progress *progress);
 void remote_api_read_report(const json_t *body, struct remote_report *report,
                             struct api_violations *violations);
-/* "successful" decides; a body without it counts as a failure, as upstream does not validate it. */
+/*
+ * The end of a restore, or of an undo: {"successful":true,"error":…,"kept_until":"…","backup":"…"}.  All but the
+ * first are ours: why it failed, until when an undo is possible, and (of an undo) whose restore it undid.
+ */
 struct remote_restore_report {
     bool is_successful;
-    char error[200]; /* ours: why not, for people; "" where the node does not say */
+    char error[200];       /* ours: why not, for people; "" where the node does not say */
+    int64_t kept_until_us; /* 0: not at all */
+    char backup[UUID_TEXT_BYTES];
 };
+/* "successful" decides; a body without it counts as a failure, as upstream does not validate it. */
 void remote_api_read_restore_report(const json_t *body, struct remote_restore_report *report);
 
 /* One server of the boot list or alone: {"uuid":…,"settings":{…},"process_configuration":{…}}. */
@@ -91,6 +98,8 @@ int remote_api_report_backup(struct remote_api *api, const char *backup,
                              const struct remote_report *report, struct error *err);
 int remote_api_report_restore(struct remote_api *api, const char *backup,
                               const struct remote_restore_report *report, struct error *err);
+int remote_api_report_undo(struct remote_api *api, const char *server,
+                           const struct remote_restore_report *report, struct error *err);
 int remote_api_heartbeat(struct remote_api *api, const char *backup,
                          const struct remote_progress *progress, struct error *err);
 

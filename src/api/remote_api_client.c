@@ -11,6 +11,7 @@
 #include "api/remote_api.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "net/url.h"
 
 enum {
@@ -169,19 +170,43 @@ int remote_api_report_backup(struct remote_api *api, const char *backup,
                 err);
 }
 
-int remote_api_report_restore(struct remote_api *api, const char *backup,
-                              const struct remote_restore_report *report, struct error *err)
+static void put_restore_report(struct buf *body, const struct remote_restore_report *report,
+                               const char *backup)
 {
-    scope_buf struct buf body = BUF_INIT;
-    struct json_writer w = json_writer_to(&body);
+    struct json_writer w = json_writer_to(body);
     json_begin_object(&w);
     json_field_bool(&w, "successful", report->is_successful);
     if (report->error[0] != '\0')
         json_field_string(&w, "error", report->error);
+    if (report->kept_until_us != 0) {
+        char text[TIME_TEXT_BYTES];
+        time_format_atom(report->kept_until_us, text);
+        json_field_string(&w, "kept_until", text);
+    }
+    if (backup != NULL)
+        json_field_string(&w, "backup", backup);
     json_end_object(&w);
+}
+
+int remote_api_report_restore(struct remote_api *api, const char *backup,
+                              const struct remote_restore_report *report, struct error *err)
+{
+    scope_buf struct buf body = BUF_INIT;
+    put_restore_report(&body, report, NULL);
     return call(api,
                 &(struct remote_call){
                     .operation = REMOTE_OP_RESTORE_REPORT, .id = backup, .body = buf_slice(&body)},
+                err);
+}
+
+int remote_api_report_undo(struct remote_api *api, const char *server,
+                           const struct remote_restore_report *report, struct error *err)
+{
+    scope_buf struct buf body = BUF_INIT;
+    put_restore_report(&body, report, report->backup);
+    return call(api,
+                &(struct remote_call){
+                    .operation = REMOTE_OP_UNDO_REPORT, .id = server, .body = buf_slice(&body)},
                 err);
 }
 

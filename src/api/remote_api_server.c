@@ -9,6 +9,7 @@
 
 #include "api/remote_api.h"
 #include "base/text.h"
+#include "base/time.h"
 
 enum {
     ETAG_MAX_BYTES = 256
@@ -187,11 +188,16 @@ void remote_api_read_progress(const json_t *body, struct remote_progress *progre
 
 void remote_api_read_restore_report(const json_t *body, struct remote_restore_report *report)
 {
+    struct error ignored = ERROR_INIT;
     bool is_successful = false;
-    *report = (struct remote_restore_report){
-        .is_successful =
-            to_bool(json_object_get(body, "successful"), &is_successful) && is_successful,
-    };
+    *report = (struct remote_restore_report){.kept_until_us = 0};
+    report->is_successful =
+        to_bool(json_object_get(body, "successful"), &is_successful) && is_successful;
+    const char *until = json_get_string(body, "kept_until", NULL);
+    if (until != NULL && time_parse(until, &report->kept_until_us, &ignored) < 0)
+        report->kept_until_us = 0;
+    if (!uuid_canonicalize(json_get_string(body, "backup", ""), report->backup))
+        report->backup[0] = '\0';
     if (report->is_successful)
         return;
     /* Cut in the middle of a character it would be no UTF-8 any more. */

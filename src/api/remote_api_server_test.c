@@ -141,17 +141,40 @@ static void only_a_clear_yes_ends_a_restore_well(void **state)
         {"{}", false},
         {"{\"successful\":[]}", false},
     };
+    struct remote_restore_report report;
     for (size_t i = 0; i < COUNT(rows); i++) {
         json_t *body = parse(rows[i].body);
-        struct remote_restore_report report;
         remote_api_read_restore_report(body, &report);
         assert_int_equal(report.is_successful, rows[i].is_successful);
+        assert_true(report.kept_until_us == 0 && report.backup[0] == '\0');
         json_decref(body);
     }
-    struct remote_restore_report report;
     remote_api_read_restore_report(NULL, &report);
     assert_false(report.is_successful);
     assert_string_equal(report.error, "");
+}
+
+static void a_report_may_say_until_when_an_undo_is_possible(void **state)
+{
+    static const struct {
+        const char *body;
+        int64_t until_us;
+        const char *backup;
+    } rows[] = {
+        {"{\"kept_until\":\"2023-11-14T22:13:20+00:00\"}", INT64_C(1700000000) * 1000000, ""},
+        {"{\"kept_until\":\"soon\",\"backup\":\"../..\"}", 0, ""},
+        {"{\"kept_until\":1700000000,\"backup\":[]}", 0, ""},
+        {"{\"backup\":\"D3AAC109-0000-4000-8000-000000000000\"}", 0,
+         "d3aac109-0000-4000-8000-000000000000"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct remote_restore_report report;
+        json_t *body = parse(rows[i].body);
+        remote_api_read_restore_report(body, &report);
+        assert_true(report.kept_until_us == rows[i].until_us);
+        assert_string_equal(report.backup, rows[i].backup);
+        json_decref(body);
+    }
 }
 
 static void a_server_is_described_as_wings_reads_it(void **state)
@@ -189,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_report_is_kept_as_sent),
         cmocka_unit_test(parts_are_bounded),
         cmocka_unit_test(only_a_clear_yes_ends_a_restore_well),
+        cmocka_unit_test(a_report_may_say_until_when_an_undo_is_possible),
         cmocka_unit_test(a_server_is_described_as_wings_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,7 +120,7 @@ static int extract_to(const struct invocation *invocation, struct extraction *ex
         return -1;
     int result = fill_stage(extraction, err);
     if (result == 0)
-        result = stage_exchange(extraction->stage, err);
+        result = stage_exchange(extraction->stage, EXCHANGE_DIRECTORY, err);
     struct error leftover = ERROR_INIT;
     if (stage_discard(extraction->stage, &leftover) < 0)
         complain("'%s/%s' was left behind: %s", place->parent, stage_name, leftover.text);

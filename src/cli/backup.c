@@ -10,13 +10,8 @@
 #include "cli/console.h"
 #include "cli/download.h"
 #include "cli/meter.h"
+#include "cli/restoring.h"
 #include "cli/stop.h"
-
-enum {
-    POLL_FIRST_MS = 20,
-    POLL_MAX_MS = 1000,
-    UNAVAILABLE_MAX = 60, /* polls in a row that a panel may miss: it may be restarting */
-};
 
 /* ---- shared by the verbs ---- */
 
@@ -81,20 +76,6 @@ static void print_view(const struct invocation *invocation, const struct client_
     say("checksum:  %s", view->checksum == NULL ? "-" : view->checksum);
 }
 
-/* A poll that the panel missed is made up for later; true: go on. */
-static bool may_miss(struct error *err, unsigned *missed)
-{
-    if (err->code != ERROR_UNAVAILABLE || ++*missed > UNAVAILABLE_MAX)
-        return false;
-    error_clear(err);
-    return true;
-}
-
-static int interrupted(const char *what, struct error *err)
-{
-    return error_set(err, ERROR_CANCELLED, "stopped waiting; %s goes on at the node", what);
-}
-
 /* ---- create ---- */
 
 /* What the waiting thread learns and the meter's thread draws. */
@@ -116,12 +97,12 @@ static int wait_for_backup(struct target *target, struct client_backup_view *vie
     unsigned pause_ms = POLL_FIRST_MS, missed = 0;
     while (client_backup_is_running(view)) {
         if (!stop_sleep(cancel, pause_ms))
-            return interrupted("the backup", err);
+            return poll_interrupted("the backup", err);
         pause_ms = pause_ms * 3 / 2 < POLL_MAX_MS ? pause_ms * 3 / 2 : POLL_MAX_MS;
         struct client_backup_view fresh;
         if (client_api_backup_view(target->contact.api, target->server, view->uuid, &fresh, err) <
             0) {
-            if (may_miss(err, &missed))
+            if (poll_may_miss(err, &missed))
                 continue;
             return -1;
         }
@@ -283,63 +264,6 @@ static int run_download(const struct invocation *invocation, struct error *err)
 
 /* ---- restore ---- */
 
-struct ended {
-    bool is_known, is_successful;
-    char reason[200];
-};
-
-/*
- * What the server's attributes say of the restore: 1 it goes on, 0 it is over, -1.  A panel of ours also tells
- * how the last one ended; others do not.
- */
-static int look_at_restore(struct target *target, struct ended *ended, struct error *err)
-{
-    scope_json json_t *answer = client_api_server(target->contact.api, target->server, err);
-    if (answer == NULL)
-        return -1;
-    json_t *attributes = json_object_get(answer, "attributes");
-    if (strcmp(json_get_string(attributes, "status", ""), "restoring_backup") == 0)
-        return 1;
-    json_t *last = json_object_get(attributes, "last_restore");
-    ended->is_known = strcmp(json_get_string(last, "backup", ""), target->backup) == 0;
-    ended->is_successful = json_get_bool(last, "is_successful", false);
-    snprintf(ended->reason, sizeof(ended->reason), "%s", json_get_string(last, "error", ""));
-    return 0;
-}
-
-/* Why the last restore failed, as the panel tells it; ours does. */
-static int restore_failed(const char *reason, struct error *err)
-{
-    return error_set(err, ERROR_IO,
-                     "the restore failed, and the server's files are as they were: %s",
-                     reason[0] == '\0' ? "the node's log says why" : reason);
-}
-
-static int wait_for_restore(struct target *target, struct error *err)
-{
-    const struct cancel *cancel = stop_on_signal();
-    unsigned pause_ms = POLL_FIRST_MS, missed = 0;
-    struct ended ended = {.is_known = false};
-    int state = 1;
-    while (state == 1) {
-        if (!stop_sleep(cancel, pause_ms))
-            return interrupted("the restore", err);
-        pause_ms = pause_ms * 3 / 2 < POLL_MAX_MS ? pause_ms * 3 / 2 : POLL_MAX_MS;
-        state = look_at_restore(target, &ended, err);
-        if (state >= 0)
-            missed = 0;
-        else if (may_miss(err, &missed))
-            state = 1;
-    }
-    if (state < 0)
-        return -1;
-    if (ended.is_known && !ended.is_successful)
-        return restore_failed(ended.reason, err);
-    if (!ended.is_known)
-        complain("the restore has ended; this panel does not tell whether it succeeded");
-    return 0;
-}
-
 /* What --only names; NULL: everything. */
 static int read_paths(const struct invocation *invocation, struct selection **files,
                       struct error *err)
@@ -377,9 +301,8 @@ static int run_restore(const struct invocation *invocation, struct error *err)
         say("the restore of %s has begun", target.backup);
         return 0;
     }
-    struct meter *meter = meter_start("restoring", NULL, NULL);
-    int result = wait_for_restore(&target, err);
-    meter_stop(meter);
+    struct restoring wanted = {.backup = target.backup};
+    int result = wait_for_restore(&target.contact, target.server, &wanted, err);
     if (result == 0)
         say("restored %s", target.backup);
     return result;

@@ -108,6 +108,6 @@ void completion_add_bash(const struct command *root, struct buf *out);
 extern const struct command roost_command;
 extern const struct command archive_command, backup_command, completion_command, config_command,
     doctor_command, init_command, key_command, node_command, panel_command, serve_command,
-    server_command, user_command;
+    restore_command, server_command, user_command;
 
 #endif

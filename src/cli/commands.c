@@ -5,19 +5,13 @@
 #include "cli/console.h"
 
 static const struct command *const commands[] = {
-    &init_command,
-    &serve_command,
-    &user_command,
-    &key_command,
-    &server_command,
-    &backup_command,
-    &archive_command,
-    &doctor_command,
-    &config_command,
-    &panel_command,
-    &node_command,
-    &completion_command,
-    NULL,
+    &init_command,       &serve_command,
+    &user_command,       &key_command,
+    &server_command,     &backup_command,
+    &restore_command,    &archive_command,
+    &doctor_command,     &config_command,
+    &panel_command,      &node_command,
+    &completion_command, NULL,
 };
 
 const struct command roost_command = {

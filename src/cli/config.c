@@ -252,6 +252,8 @@ void config_for_node(const struct config *config, const char *panel_url, struct 
         .owner_policy = (enum node_owner_policy)config->node.owner_policy,
         .keeps_set_id = config->node.keeps_set_id,
         .keeps_xattrs = config->node.keeps_xattrs,
+        .exchange = (enum exchange_way)config->restore.exchange,
+        .keep_ms = config->restore.keep_ms,
         .heartbeat_s = (unsigned)(config->node.heartbeat_ms / 1000),
     };
 }

@@ -79,6 +79,11 @@ struct config {
     } node;
 
     struct {
+        int exchange; /* enum exchange_way */
+        uint64_t keep_ms;
+    } restore;
+
+    struct {
         int level; /* enum log_level */
     } log;
 

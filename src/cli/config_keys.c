@@ -57,6 +57,13 @@ static const struct setting_choice owners[] = {
     {NULL, 0},
 };
 
+static const struct setting_choice exchanges[] = {
+    {"auto", EXCHANGE_AUTO},
+    {"directory", EXCHANGE_DIRECTORY},
+    {"entries", EXCHANGE_ENTRIES},
+    {NULL, 0},
+};
+
 static const struct setting_choice levels[] = {
     {"error", LOG_ERROR},
     {"warning", LOG_WARNING},
@@ -215,6 +222,20 @@ static const struct setting table[] = {
      .max = HOUR_MS,
      .description = "How often the node tells the panel that a backup is still being made, and how "
                     "far it is."},
+
+    {"restore.exchange", SETTING_CHOICE, "auto", AT(restore.exchange), .choices = exchanges,
+     .description =
+         "How a restored tree takes the live one's place: 'directory' exchanges the two in one "
+         "rename; with 'entries' the server's directory stays the same one, as those need who hold "
+         "it (Wings, SFTP sessions, bind mounts, mount points), and its entries are renamed. "
+         "'auto' "
+         "takes the first where nobody is seen to hold the directory."},
+    {"restore.keep", SETTING_DURATION, "24 h", AT(restore.keep_ms), .max = UINT64_C(365) * DAY_MS,
+     .description =
+         "How long the tree that a restore replaced is kept beside the server's directory, so that "
+         "'roost restore undo' can bring it back; only the last one of each server, not when its "
+         "room is needed, not after a restore of single files, and not where one leaves more than "
+         "4 GiB live that the file system cannot clone; 0: not at all."},
 
     {"log.level", SETTING_CHOICE, "info", AT(log.level), .choices = levels,
      .description = "What is logged to standard error: this level and the ones before it."},

@@ -125,7 +125,7 @@ static int role_fill_the_disk(struct db *db, struct error *err)
 {
     struct db_session *reader = db_reader(db, err);
     int64_t before, after;
-    const struct rlimit limit = {.rlim_cur = 300000, .rlim_max = 300000};
+    const struct rlimit limit = {.rlim_cur = 400000, .rlim_max = 400000};
     signal(SIGXFSZ, SIG_IGN);
     if (reader == NULL || setrlimit(RLIMIT_FSIZE, &limit) < 0)
         return 1;

@@ -200,6 +200,15 @@ static const char *const reasons[] = {
     NULL,
 };
 
+static const char *const undos[] = {
+    "CREATE TABLE roost_undos ("
+    " server_id INTEGER PRIMARY KEY REFERENCES servers (id) ON DELETE CASCADE,"
+    " started_at TEXT NOT NULL)",
+    "ALTER TABLE roost_last_restores ADD COLUMN is_undo INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE roost_last_restores ADD COLUMN kept_until TEXT",
+    NULL,
+};
+
 static const struct db_migration steps[] = {
     {"001 users and keys", people},
     {"002 nodes and servers", places},
@@ -207,6 +216,7 @@ static const struct db_migration steps[] = {
     {"004 activity", record_of_events},
     {"005 outcomes of restores", outcomes},
     {"006 reasons of failed restores", reasons},
+    {"007 undos of restores", undos},
 };
 
 int schema_prepare(struct db *db, struct error *err)

@@ -77,15 +77,24 @@ enum {
     SERVER_RESTORE_ERROR_BYTES = 200
 };
 
-/* How a server's last restore ended: known from its end until the next one begins. */
+/*
+ * The same where it stands for the undo of one, which needs no backup any more.  1, 0 or -1.
+ * Whatever begins ends what the other says.
+ */
+int server_undo_begin(struct db_session *session, int64_t server_id, struct error *err);
+int server_undo_find(struct db_session *session, int64_t server_id, struct error *err);
+int server_undo_end(struct db_session *session, int64_t server_id, struct error *err);
+
+/* How a server's last restore, or undo of one, ended: known from its end until the next one begins. */
 struct server_last_restore {
     char backup[UUID_TEXT_BYTES];
-    bool is_successful;
-    int64_t ended_at_us;
+    bool is_undo, is_successful;
+    int64_t ended_at_us;                    /* server_restore_note(): 0 is now */
+    int64_t kept_until_us;                  /* until when it can be undone; 0: it cannot */
     char error[SERVER_RESTORE_ERROR_BYTES]; /* for people; "" on success, or where nobody said */
 };
 int server_restore_note(struct db_session *session, int64_t server_id,
-                        const struct server_last_restore *ended, struct error *err);
+                        const struct server_last_restore *last, struct error *err);
 
 /* 1, 0 or -1. */
 int server_restore_last(struct db_session *session, int64_t server_id,

@@ -46,14 +46,22 @@ int server_set_status(struct db_session *session, int64_t id, enum server_status
     return record_must_exist(changed, "server", id, err);
 }
 
+/* What was, is over. */
+static int forget(struct db_session *session, int64_t server_id, struct error *err)
+{
+    if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
+               DB_PARAMS(db_int(server_id)), NULL, err) < 0)
+        return -1;
+    return server_undo_end(session, server_id, err);
+}
+
 int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
                          struct error *err)
 {
     char now[TIME_TEXT_BYTES];
     db_time_text(time_now_us(), now);
     int64_t changed;
-    if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
-               DB_PARAMS(db_int(server_id)), NULL, err) < 0)
+    if (forget(session, server_id, err) < 0)
         return -1;
     if (db_run(session,
                "UPDATE roost_restores SET backup_id = ?, started_at = ? WHERE server_id = ?",
@@ -85,21 +93,47 @@ int server_restore_end(struct db_session *session, int64_t server_id, struct err
                   DB_PARAMS(db_int(server_id)), NULL, err);
 }
 
-int server_restore_note(struct db_session *session, int64_t server_id,
-                        const struct server_last_restore *ended, struct error *err)
+int server_undo_begin(struct db_session *session, int64_t server_id, struct error *err)
 {
     char now[TIME_TEXT_BYTES];
+    if (forget(session, server_id, err) < 0 || server_restore_end(session, server_id, err) < 0)
+        return -1;
+    return db_run(session, "INSERT INTO roost_undos (server_id, started_at) VALUES (?, ?)",
+                  DB_PARAMS(db_int(server_id), db_text(db_time_text(time_now_us(), now))), NULL,
+                  err);
+}
+
+int server_undo_find(struct db_session *session, int64_t server_id, struct error *err)
+{
+    int64_t found;
+    if (db_query_int(session, "SELECT COUNT(*) FROM roost_undos WHERE server_id = ?",
+                     DB_PARAMS(db_int(server_id)), 0, &found, err) < 0)
+        return -1;
+    return found > 0;
+}
+
+int server_undo_end(struct db_session *session, int64_t server_id, struct error *err)
+{
+    return db_run(session, "DELETE FROM roost_undos WHERE server_id = ?",
+                  DB_PARAMS(db_int(server_id)), NULL, err);
+}
+
+int server_restore_note(struct db_session *session, int64_t server_id,
+                        const struct server_last_restore *last, struct error *err)
+{
+    char ended[TIME_TEXT_BYTES], until[TIME_TEXT_BYTES];
+    int64_t ended_at_us = last->ended_at_us != 0 ? last->ended_at_us : time_now_us();
     if (db_run(session, "DELETE FROM roost_last_restores WHERE server_id = ?",
                DB_PARAMS(db_int(server_id)), NULL, err) < 0)
         return -1;
-    return db_run(
-        session,
-        "INSERT INTO roost_last_restores (server_id, backup_uuid, is_successful, ended_at, error)"
-        " VALUES (?, ?, ?, ?, ?)",
-        DB_PARAMS(db_int(server_id), db_text(ended->backup), db_int(ended->is_successful),
-                  db_text(db_time_text(time_now_us(), now)),
-                  db_text(ended->error[0] == '\0' ? NULL : ended->error)),
-        NULL, err);
+    return db_run(session,
+                  "INSERT INTO roost_last_restores (server_id, backup_uuid, is_undo, is_successful,"
+                  " ended_at, kept_until, error) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                  DB_PARAMS(db_int(server_id), db_text(last->backup), db_int(last->is_undo),
+                            db_int(last->is_successful), db_text(db_time_text(ended_at_us, ended)),
+                            db_text(db_time_text(last->kept_until_us, until)),
+                            db_text(last->error[0] == '\0' ? NULL : last->error)),
+                  NULL, err);
 }
 
 int server_restore_last(struct db_session *session, int64_t server_id,
@@ -107,7 +141,8 @@ int server_restore_last(struct db_session *session, int64_t server_id,
 {
     struct db_rows rows;
     if (db_query(session,
-                 "SELECT backup_uuid, is_successful, ended_at, error FROM roost_last_restores"
+                 "SELECT backup_uuid, is_successful, ended_at, is_undo, kept_until, error FROM"
+                 " roost_last_restores"
                  " WHERE server_id = ?",
                  DB_PARAMS(db_int(server_id)), &rows, err) < 0)
         return -1;
@@ -116,7 +151,9 @@ int server_restore_last(struct db_session *session, int64_t server_id,
         snprintf(last->backup, sizeof(last->backup), "%s", db_get_text(&rows, 0));
         last->is_successful = db_get_int(&rows, 1) != 0;
         last->ended_at_us = db_get_time_us(&rows, 2);
-        const char *error = db_get_text(&rows, 3);
+        last->is_undo = db_get_int(&rows, 3) != 0;
+        last->kept_until_us = db_get_time_us(&rows, 4);
+        const char *error = db_get_text(&rows, 5);
         snprintf(last->error, sizeof(last->error), "%s", error == NULL ? "" : error);
     }
     db_rows_end(&rows);

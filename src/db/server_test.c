@@ -235,7 +235,8 @@ static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
     assert_ok(server_restore_note(session, id, &ended, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 1);
     assert_string_equal(last.error, "no space");
-    ended = (struct server_last_restore){.is_successful = true};
+    ended = (struct server_last_restore){.is_successful = true,
+                                         .kept_until_us = INT64_C(1700000000) * 1000000};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
     assert_ok(server_restore_note(session, id, &ended, &err));
     assert_ok(backup_delete(session, backup.id, &err));
@@ -243,7 +244,34 @@ static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
     assert_string_equal(last.backup, backup.uuid);
     assert_true(last.is_successful);
     assert_true(last.ended_at_us > 0);
+    assert_true(last.kept_until_us == ended.kept_until_us);
+    assert_false(last.is_undo);
     assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 0);
+    db_rollback(session);
+}
+
+static void an_undo_needs_no_backup_and_takes_the_place_of_a_restore(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = fixture_begin(*state);
+    int64_t id =
+        fixture_add_server(session, fixture_add_node(session, "n"), fixture_add_user(session, "a"));
+    struct backup backup = {.server_id = id};
+    struct server_last_restore last, ended = {.is_undo = true};
+    int64_t found;
+    assert_ok(backup_insert(session, &backup, &err));
+    snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
+    assert_int_equal(server_undo_find(session, id, &err), 0);
+    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_ok(server_undo_begin(session, id, &err));
+    assert_int_equal(server_undo_find(session, id, &err), 1);
+    assert_int_equal(server_restore_find(session, id, &found, &err), 0);
+    assert_ok(server_restore_note(session, id, &ended, &err));
+    assert_int_equal(server_restore_last(session, id, &last, &err), 1);
+    assert_true(last.is_undo && last.kept_until_us == 0);
+    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_int_equal(server_undo_find(session, id, &err), 0);
     assert_int_equal(server_restore_last(session, id, &last, &err), 0);
     db_rollback(session);
 }
@@ -291,6 +319,7 @@ int main(void)
         with_database(a_transfer_lasts_until_its_result_is_known),
         with_database(the_restore_that_a_state_stands_for_is_the_latest),
         with_database(how_a_restore_ended_is_known_until_the_next_begins),
+        with_database(an_undo_needs_no_backup_and_takes_the_place_of_a_restore),
         with_database(a_limit_can_be_set_and_a_deleted_server_takes_its_rows_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,17 @@ int accept_backup(struct node *node, const char *server, const char *backup, str
     return result;
 }
 
+bool node_is_restoring(struct node *node, const char *server)
+{
+    return queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE, .server = server}) ||
+           queue_has(node->queue, (struct queue_filter){.kind = JOB_UNDO, .server = server});
+}
+
+static int refuse_second(const char *server, struct error *err)
+{
+    return error_set(err, ERROR_CONFLICT, "a restore of server %s runs already", server);
+}
+
 int accept_restore(struct node *node, const char *server, const char *backup,
                    const struct node_restore_order *wanted, struct error *err)
 {
@@ -113,10 +124,32 @@ int accept_restore(struct node *node, const char *server, const char *backup,
     scope_buf struct buf order = BUF_INIT;
     job_write_restore_order(&order, wanted);
     pthread_mutex_lock(&node->accept);
-    int result =
-        queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE, .server = server})
-            ? error_set(err, ERROR_CONFLICT, "a restore of server %s runs already", server)
-            : add_job(node, JOB_RESTORE, server, backup, order.data, err);
+    int result = node_is_restoring(node, server)
+                     ? refuse_second(server, err)
+                     : add_job(node, JOB_RESTORE, server, backup, order.data, err);
+    pthread_mutex_unlock(&node->accept);
+    return result;
+}
+
+static int accept_undo_locked(struct node *node, const char *server, struct error *err)
+{
+    struct journal_kept kept;
+    if (node_is_restoring(node, server))
+        return refuse_second(server, err);
+    int found = journal_find_kept(node->journal, server, &kept, err);
+    if (found == 0)
+        return error_set(err, ERROR_NOT_FOUND, "nothing is kept of server %s", server);
+    if (found < 0)
+        return -1;
+    int result = add_job(node, JOB_UNDO, server, kept.backup, "{}", err);
+    journal_kept_clear(&kept);
+    return result;
+}
+
+int accept_undo(struct node *node, const char *server, struct error *err)
+{
+    pthread_mutex_lock(&node->accept);
+    int result = accept_undo_locked(node, server, err);
     pthread_mutex_unlock(&node->accept);
     return result;
 }

@@ -38,7 +38,9 @@ static void restore_completed(struct node *node, const struct journal_report *re
     json_end_object(&w);
     hub_send(node->hub, report->server, HUB_BACKUP_READERS, "backup restore completed", text.data);
     scope_buf struct buf line = BUF_INIT;
-    if (report->is_successful)
+    if (report->is_successful && report->kind == JOB_UNDO)
+        buf_add_str(&line, "The files from before the last restore are back.");
+    else if (report->is_successful)
         buf_add_str(&line, "Completed server restoration from local backup.");
     else
         buf_printf(&line, "Server restoration failed: %s. The files are as they were.",
@@ -59,6 +61,9 @@ void event_delivered(const struct journal_report *report, void *context)
 void event_restore_begins(struct node *node, const struct job *job)
 {
     char line[128];
-    snprintf(line, sizeof(line), "Restoring this server from backup %s …", job->record.backup);
+    if (job->record.kind == JOB_UNDO)
+        snprintf(line, sizeof(line), "Bringing back the files from before the last restore …");
+    else
+        snprintf(line, sizeof(line), "Restoring this server from backup %s …", job->record.backup);
     hub_send(node->hub, job->record.server, HUB_EVERYBODY, "daemon message", line);
 }

@@ -15,6 +15,7 @@ struct job {
     /* The order, read. */
     char *ignore;            /* backups: pattern lines; "" where .pteroignore decides */
     bool truncates;          /* restores */
+    bool is_limited_by_disk; /* restores: and by no quota that is smaller */
     struct selection *files; /* restores: only these; NULL: everything */
     char checksum[160];      /* restores: "type:hex" that the panel knows, or "" */
 

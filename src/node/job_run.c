@@ -63,6 +63,19 @@ static void fill_report(struct journal_report *report, const struct job *job,
     }
 }
 
+static int do_job(struct node *node, struct job *job, struct ending *ending, struct error *err)
+{
+    switch (job->record.kind) {
+    case JOB_BACKUP:
+        return backup_run(node, job, &ending->archive, &ending->capture, err);
+    case JOB_RESTORE:
+        return restore_run(node, job, err);
+    case JOB_UNDO:
+        break;
+    }
+    return undo_run(node, job, err);
+}
+
 /* The job itself, with no more of the machine than the configuration grants it. */
 static int run_within_budget(struct node *node, struct job *job, struct ending *ending,
                              struct error *err)
@@ -75,9 +88,7 @@ static int run_within_budget(struct node *node, struct job *job, struct ending *
     });
     budget_set_priority(config->io_class, config->nice);
     budget_enter(budget);
-    int result = job->record.kind == JOB_BACKUP
-                     ? backup_run(node, job, &ending->archive, &ending->capture, err)
-                     : restore_run(node, job, err);
+    int result = do_job(node, job, ending, err);
     budget_leave();
     budget_free(budget);
     return result;
@@ -112,6 +123,8 @@ void job_run(struct job *job, void *context)
                                                 : atomic_load(&job->progress.content_bytes),
                      took_ms);
         fill_report(&ending.report, job, &ending.archive, &err);
+        if (record->kind != JOB_BACKUP)
+            ending.report.kept_until_us = journal_kept_until(node->journal, record->server);
         record_end(node, job, &ending);
     }
     buf_free(&ending.capture);

@@ -41,8 +41,17 @@ static const char *const create_tables[] = {
     NULL,
 };
 
+/* Times are wall-clock: a node may be off for most of a tree's life. */
+static const char *const keep_trees[] = {
+    "CREATE TABLE kept (server TEXT PRIMARY KEY, backup TEXT NOT NULL, parent TEXT NOT NULL,"
+    " live_name TEXT NOT NULL, name TEXT NOT NULL, until_us INTEGER NOT NULL)",
+    "ALTER TABLE outbox ADD COLUMN kept_until_us INTEGER NOT NULL DEFAULT 0",
+    NULL,
+};
+
 static const struct db_migration migrations[] = {
     {"create", create_tables},
+    {"keep trees", keep_trees},
 };
 
 struct db *journal_open_database(const char *state_directory, struct error *err)
@@ -157,6 +166,9 @@ static int change_directory(const char *state_directory, const char *server, con
         int64_t removed = 0;
         result = db_run(session, "DELETE FROM directories WHERE server = ?",
                         DB_PARAMS(db_text(canonical)), &removed, err);
+        /* What is kept was another directory's. */
+        if (result == 0)
+            result = journal_drop_kept_in(session, canonical, err);
         if (result == 0 && path == NULL && removed == 0)
             result = error_set(err, ERROR_NOT_FOUND, "no directory is attached for server %s",
                                canonical);

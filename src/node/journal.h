@@ -25,13 +25,16 @@ struct journal;
 enum job_kind {
     JOB_BACKUP,
     JOB_RESTORE,
+    JOB_UNDO, /* what a restore replaced comes back; its backup is that restore's */
 };
-const char *job_kind_name(enum job_kind kind); /* "backup", "restore" */
+const char *job_kind_name(enum job_kind kind); /* "backup", "restore", "undo" */
+enum job_kind job_kind_parse(const char *name);
 
 enum job_phase {
     JOB_QUEUED,     /* accepted; a backup stays so while it runs, as it starts anew after a crash */
     JOB_STAGING,    /* a restore fills its stage beside the live directory */
     JOB_EXCHANGING, /* the stage is complete, its identity known: live, or about to be */
+    JOB_EXCHANGED,  /* it is live; what it replaced is on record (journal_set_exchanged) */
 };
 
 /* A job as it is stored.  Strings belong to the struct. */
@@ -60,6 +63,7 @@ struct journal_report {
     char checksum[129];     /* hex */
     uint64_t size_bytes;
     char error[200];          /* for people; "" on success */
+    int64_t kept_until_us;    /* restores and undos: when the kept tree goes; 0: there is none */
     int64_t refused_since_us; /* when the panel first answered 404 or 403; 0: never */
     int64_t next_at_us;       /* not before */
 };
@@ -177,6 +181,44 @@ int journal_tidy(struct journal *journal, int64_t now_s, struct error *err);
 /* Where a server's directory was attached: 1 and the path, appended; 0; -1. */
 int journal_find_directory(struct journal *journal, const char *server, struct buf *path,
                            struct error *err);
+
+/* ---- trees that restores have replaced, and that are kept: one a server ---- */
+struct journal_kept {
+    char server[UUID_TEXT_BYTES];
+    char backup[UUID_TEXT_BYTES]; /* of the restore that replaced it, or the undo that did */
+    char *parent;                 /* the directory that holds it; also when it is … */
+    char *live_name;              /* … exchanged: the live directory's name there, or "." */
+    char *name;
+    int64_t until_us;
+};
+void journal_kept_clear(struct journal_kept *kept);
+
+/* 1: found, the caller's to clear.  0.  -1. */
+int journal_find_kept(struct journal *journal, const char *server, struct journal_kept *kept,
+                      struct error *err);
+
+/* When the server's kept tree goes; 0: it has none, or nobody can say. */
+int64_t journal_kept_until(struct journal *journal, const char *server);
+
+/* Those of all servers, the oldest first. */
+int journal_each_kept(struct journal *journal,
+                      int (*visit)(const struct journal_kept *kept, void *context,
+                                   struct error *err),
+                      void *context, struct error *err);
+
+/*
+ * The staged tree is live: the job's phase becomes JOB_EXCHANGED, the server's older kept tree a leftover,
+ * and `kept` its kept tree (NULL: none is); one step.
+ */
+int journal_set_exchanged(struct journal *journal, struct journal_job *job,
+                          const struct journal_kept *kept, struct error *err);
+
+/* The server's kept tree becomes a leftover, but for one that an undo is about to bring back. */
+int journal_drop_kept(struct journal *journal, const char *server, struct error *err);
+
+/* Likewise of all that are due at `now_us`; `next_at_us`: when the next ones are, 0: never. */
+int journal_expire_kept(struct journal *journal, int64_t now_us, int64_t *next_at_us,
+                        struct error *err);
 
 /* ---- trees that are to be removed ---- */
 int journal_add_leftover(struct journal *journal, const char *parent, const char *name,

@@ -90,11 +90,12 @@ int journal_put_report(struct db_session *session, const struct journal_report *
         return -1;
     return db_run(session,
                   "INSERT INTO outbox (kind, server, backup, is_successful, checksum_type,"
-                  " checksum, size_bytes, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                  " checksum, size_bytes, error, kept_until_us)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   DB_PARAMS(db_text(kind), db_text(report->server), db_text(report->backup),
                             db_int(report->is_successful), db_text(report->checksum_type),
                             db_text(report->checksum), db_int(report->size_bytes),
-                            db_text(report->error)),
+                            db_text(report->error), db_int(report->kept_until_us)),
                   NULL, err);
 }
 
@@ -113,20 +114,22 @@ int journal_next_report(struct journal *journal, int64_t now_us, struct journal_
     struct db_session *session = db_reader(journal->db, err);
     struct db_rows rows;
     if (session == NULL ||
-        db_query(session,
-                 "SELECT id, kind, server, backup, is_successful, checksum_type, checksum,"
-                 " size_bytes, error, refused_since_us FROM outbox WHERE next_at_us <= ?"
-                 " ORDER BY id LIMIT 1",
-                 DB_PARAMS(db_int(now_us)), &rows, err) < 0)
+        db_query(
+            session,
+            "SELECT id, kind, server, backup, is_successful, checksum_type, checksum,"
+            " size_bytes, error, refused_since_us, kept_until_us FROM outbox WHERE next_at_us <= ?"
+            " ORDER BY id LIMIT 1",
+            DB_PARAMS(db_int(now_us)), &rows, err) < 0)
         return -1;
     int found = db_next(&rows, err);
     if (found > 0) {
         *report = (struct journal_report){
             .id = db_get_int(&rows, 0),
-            .kind = strcmp(db_get_text(&rows, 1), "restore") == 0 ? JOB_RESTORE : JOB_BACKUP,
+            .kind = job_kind_parse(db_get_text(&rows, 1)),
             .is_successful = db_get_int(&rows, 4) != 0,
             .size_bytes = (uint64_t)db_get_int(&rows, 7),
             .refused_since_us = db_get_int(&rows, 9),
+            .kept_until_us = db_get_int(&rows, 10),
         };
         snprintf(report->server, sizeof(report->server), "%s", db_get_text(&rows, 2));
         snprintf(report->backup, sizeof(report->backup), "%s", db_get_text(&rows, 3));

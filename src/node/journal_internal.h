@@ -17,6 +17,8 @@ struct db *journal_open_database(const char *state_directory, struct error *err)
 int journal_put_report(struct db_session *session, const struct journal_report *report,
                        struct error *err);
 
+int journal_drop_kept_in(struct db_session *session, const char *server, struct error *err);
+
 /* Ends the transaction as `result` says: 0 commits. */
 int journal_finish(struct db_session *session, int result, struct error *err);
 

@@ -7,13 +7,24 @@
 #include "base/time.h"
 #include "node/journal_internal.h"
 
-static const char *const kind_names[] = {[JOB_BACKUP] = "backup", [JOB_RESTORE] = "restore"};
-static const char *const phase_names[] = {
-    [JOB_QUEUED] = "queued", [JOB_STAGING] = "staging", [JOB_EXCHANGING] = "exchanging"};
+static const char *const kind_names[] = {
+    [JOB_BACKUP] = "backup", [JOB_RESTORE] = "restore", [JOB_UNDO] = "undo"};
+static const char *const phase_names[] = {[JOB_QUEUED] = "queued",
+                                          [JOB_STAGING] = "staging",
+                                          [JOB_EXCHANGING] = "exchanging",
+                                          [JOB_EXCHANGED] = "exchanged"};
 
 const char *job_kind_name(enum job_kind kind)
 {
     return kind_names[kind];
+}
+
+enum job_kind job_kind_parse(const char *name)
+{
+    for (int kind = JOB_RESTORE; kind <= JOB_UNDO; kind++)
+        if (strcmp(name, kind_names[kind]) == 0)
+            return (enum job_kind)kind;
+    return JOB_BACKUP;
 }
 
 void journal_job_clear(struct journal_job *job)
@@ -77,7 +88,7 @@ static void copy_uuid(char out[UUID_TEXT_BYTES], const char *text)
 
 static enum job_phase parse_phase(const char *name)
 {
-    for (int phase = JOB_QUEUED; phase <= JOB_EXCHANGING; phase++)
+    for (int phase = JOB_QUEUED; phase <= JOB_EXCHANGED; phase++)
         if (strcmp(name, phase_names[phase]) == 0)
             return (enum job_phase)phase;
     return JOB_QUEUED;
@@ -87,7 +98,7 @@ static void read_job(const struct db_rows *rows, struct journal_job *job)
 {
     *job = (struct journal_job){
         .id = db_get_int(rows, 0),
-        .kind = strcmp(db_get_text(rows, 1), "restore") == 0 ? JOB_RESTORE : JOB_BACKUP,
+        .kind = job_kind_parse(db_get_text(rows, 1)),
         .phase = parse_phase(db_get_text(rows, 2)),
         .created_at_us = db_get_int(rows, 5),
         .order = copy_text(rows, 6),

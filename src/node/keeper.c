@@ -40,8 +40,9 @@ static bool knows_no_restore(struct node *node)
 {
     struct error err = ERROR_INIT;
     int64_t reports = 1;
-    return !queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE}) &&
-           journal_count_reports(node->journal, JOB_RESTORE, &reports, &err) == 0 && reports == 0;
+    return !node_is_restoring(node, NULL) &&
+           journal_count_reports(node->journal, JOB_RESTORE, &reports, &err) == 0 && reports == 0 &&
+           journal_count_reports(node->journal, JOB_UNDO, &reports, &err) == 0 && reports == 0;
 }
 
 static int send_reset(struct node *node, struct error *err)
@@ -77,6 +78,7 @@ static void refresh_servers(struct node *node, struct schedule *schedule)
     if (servers_refresh(node->servers, &err) == 0) {
         schedule->retry_ms = RETRY_MIN_MS;
         schedule->servers_us = in_ms(REFRESH_MS);
+        kept_drop_orphans(node);
         return;
     }
     log_warning("panel does not answer next_in_ms=%" PRId64 " reason=%s", schedule->retry_ms,

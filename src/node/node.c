@@ -40,6 +40,7 @@ static void node_free(struct node *node)
     journal_close(node->journal);
     pthread_cond_destroy(&node->has_changed);
     pthread_mutex_destroy(&node->mutex);
+    pthread_mutex_destroy(&node->sweeping);
     pthread_mutex_destroy(&node->accept);
     free(node);
 }
@@ -55,6 +56,7 @@ static struct node *node_new(const struct node_config *config)
     node->places = (struct places){.backups_fd = -1, .servers_fd = -1};
     pthread_mutex_init(&node->accept, NULL);
     pthread_mutex_init(&node->mutex, NULL);
+    pthread_mutex_init(&node->sweeping, NULL);
     thread_cond_init(&node->has_changed);
     return node;
 }

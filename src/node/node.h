@@ -7,6 +7,7 @@
 #include "crypt/digest.h"
 #include "net/http.h"
 #include "snapshot/ignore.h"
+#include "tree/exchange.h"
 
 /*
  * The node: takes orders from a panel, and turns server directories into backups and back.
@@ -45,6 +46,8 @@ struct node_config {
     enum node_owner_policy owner_policy;
     bool keeps_set_id;
     bool keeps_xattrs; /* extended attributes and ACLs, both ways */
+    enum exchange_way exchange; /* how a restored tree takes the live one's place */
+    uint64_t keep_ms;           /* how long the replaced tree is kept; 0: not at all */
     unsigned heartbeat_s;
 };
 

@@ -12,6 +12,7 @@
 #include "node/queue.h"
 #include "node/servers.h"
 #include "snapshot/entry.h"
+#include "tree/stage.h"
 
 /*
  * The parts of a node, and the verbs that use several of them.
@@ -37,8 +38,9 @@ struct node {
     pthread_mutex_t mutex;
     pthread_cond_t has_changed;
     bool is_connected, is_stopping;
-    bool has_leftovers; /* there may be trees to remove */
-    bool has_reported;  /* a report left the outbox: the keeper may wait for it */
+    bool has_leftovers;       /* there may be trees to remove */
+    bool has_reported;        /* a report left the outbox: the keeper may wait for it */
+    pthread_mutex_t sweeping; /* one removes at a time */
     pthread_t keeper, sweeper;
     bool has_threads;
     struct cancel cancel;
@@ -55,23 +57,45 @@ int backup_run(struct node *node, struct job *job, struct journal_archive *archi
 int restore_run(struct node *node, struct job *job, struct error *err);
 
 /*
+ * restore_exchange.c: the instant.  0: the staged tree is live.  Any other end leaves the old one, but
+ * CANCELLED, with which the live directory may be a mix (stage_is_torn): the next start settles it.
+ */
+int exchange_run(struct node *node, struct job *job, struct stage *stage, struct error *err);
+
+/* Whether the exchange of such a job had happened; carries on with one that is half done.  -1: it still is. */
+int exchange_outcome(const struct journal_job *record, bool *is_done, struct error *err);
+
+/* The same as a job of its own, which ends when it is settled. */
+int exchange_settle_job(struct node *node, struct job *job, struct error *err);
+
+/* It had happened: what was replaced goes on record, and into its place. */
+void exchange_done(struct node *node, struct job *job);
+
+/*
+ * What the job has left beside the live directory is kept where it is on record for that, else removed
+ * later, so that neither a report nor a stop waits for it.
+ */
+void exchange_put_away(struct node *node, const struct journal_job *record);
+
+/* undo_job.c: what the last restore replaced comes back, and is exchanged for what is live. */
+int undo_run(struct node *node, struct job *job, struct error *err);
+
+/* kept.c: kept trees become leftovers: one's own, or if there is none those beside it; how many. */
+unsigned kept_drop_for_room(struct node *node, const char *server, int parent_fd,
+                            struct error *err);
+void kept_drop_orphans(struct node *node); /* of servers that are not ours any more */
+
+/*
  * recovery.c: what a crash left.  Restores are settled, backups put back into the queue, unfinished
  * files removed.
  */
 int recover(struct node *node, struct error *err);
 
-enum recovery {
-    RECOVERY_RUN_AGAIN,
-    RECOVERY_SUCCEEDED, /* the exchange had happened */
-    RECOVERY_FAILED,    /* the live directory is the old one */
-};
-/* A decision, kept apart for its test. */
-enum recovery recovery_decide(const struct journal_job *job, bool stage_is_live);
-
 /* keeper.c, sweeper.c: threads, until node->is_stopping. */
 void *keeper_run(void *node);
 void *sweeper_run(void *node);
-void sweeper_wake(struct node *node); /* there is a leftover */
+void sweeper_wake(struct node *node); /* there is a leftover, or a tree to be kept */
+void sweep(struct node *node);        /* remove what is left over, now */
 void keeper_wake(struct node *node);  /* a report left the outbox */
 
 /* accept.c: orders.  0: accepted (or known already), durably. */
@@ -82,6 +106,10 @@ struct node_restore_order;
 int accept_restore(struct node *node, const char *server, const char *backup,
                    const struct node_restore_order *order, struct error *err);
 /* NOT_FOUND: no such backup.  CONFLICT: it is being restored.  UNAVAILABLE: its job does not stop. */
+/* NOT_FOUND: nothing is kept of this server.  CONFLICT: as above. */
+int accept_undo(struct node *node, const char *server, struct error *err);
+/* Whether a restore or an undo of this server (NULL: of any) waits or runs. */
+bool node_is_restoring(struct node *node, const char *server);
 int accept_delete(struct node *node, const char *server, const char *backup, struct error *err);
 int accept_delete_all(struct node *node, const char *server, struct error *err);
 
@@ -93,6 +121,7 @@ void event_delivered(const struct journal_report *report, void *context);
 struct http_router *routes_create(struct node *node);
 void route_backup(const struct http_request *request, struct http_reply *reply, void *app);
 void route_restore(const struct http_request *request, struct http_reply *reply, void *app);
+void route_undo(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete_all(const struct http_request *request, struct http_reply *reply, void *app);
 void route_files(const struct http_request *request, struct http_reply *reply, void *app);

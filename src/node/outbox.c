@@ -57,15 +57,19 @@ enum outbox_verdict outbox_judge(enum error_code code, int64_t refused_for_us)
 static int send_restore_report(struct outbox *outbox, const struct journal_report *report,
                                struct error *err)
 {
-    struct remote_restore_report body = {.is_successful = report->is_successful};
+    struct remote_restore_report body = {.is_successful = report->is_successful,
+                                         .kept_until_us = report->kept_until_us};
     snprintf(body.error, sizeof(body.error), "%s", report->error);
+    snprintf(body.backup, sizeof(body.backup), "%s", report->backup);
+    if (report->kind == JOB_UNDO)
+        return remote_api_report_undo(outbox->remote, report->server, &body, err);
     return remote_api_report_restore(outbox->remote, report->backup, &body, err);
 }
 
 static int send_report(struct outbox *outbox, const struct journal_report *report,
                        struct error *err)
 {
-    if (report->kind == JOB_RESTORE)
+    if (report->kind != JOB_BACKUP)
         return send_restore_report(outbox, report, err);
     struct remote_report body = {.is_successful = report->is_successful,
                                  .size_bytes = report->size_bytes};

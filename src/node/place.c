@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "tree/exchange.h"
 
 int places_open(struct places *places, struct journal *journal, const char *backup_directory,
                 const char *server_directory, struct error *err)
@@ -68,6 +69,24 @@ int place_find_server(const struct places *places, const char *server, struct bu
     const char *slash = strrchr(path.data, '/');
     buf_add(parent, path.data, slash == path.data ? 1 : (size_t)(slash - path.data));
     buf_add_str(name, slash + 1);
+    return 0;
+}
+
+int place_find_stage(const struct places *places, const char *server, struct buf *parent,
+                     struct buf *name, struct error *err)
+{
+    if (place_find_server(places, server, parent, name, err) < 0)
+        return -1;
+    scope_fd int parent_fd = directory_open_real(parent->data, err);
+    if (parent_fd < 0)
+        return -1;
+    if (!exchange_is_mount_point(parent_fd, name->data))
+        return 0;
+    if (parent->length > 1)
+        buf_add_char(parent, '/');
+    buf_add(parent, name->data, name->length);
+    buf_clear(name);
+    buf_add_char(name, '.');
     return 0;
 }
 
@@ -212,9 +231,13 @@ int place_trash(const struct places *places, const char *parent, const char *nam
         return -1;
     if (faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
         return 0;
+    scope_fd int box_fd = beneath_open_raw(parent_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (box_fd >= 0 && exchange_is_torn(box_fd))
+        return error_set(err, ERROR_CONFLICT, "'%s/%s' holds a part of a live directory", parent,
+                         name);
     char uuid[UUID_TEXT_BYTES];
     uuid_make(uuid);
-    scope_free char *trash = xasprintf(PLACE_TRASH_PREFIX "%s", uuid);
+    scope_free char *trash = xasprintf(TREE_TRASH_PREFIX "%s", uuid);
     /* Journalled first: a leftover that is not there is no harm. */
     if (journal_add_leftover(places->journal, parent, trash, err) < 0)
         return -1;

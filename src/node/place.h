@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "node/journal.h"
+#include "tree/own_names.h"
 
 /*
  * Where things are: server directories and archives.  Server and backup ids
@@ -16,9 +17,6 @@ struct places {
     char *servers_path; /* the real path */
 };
 
-#define PLACE_STAGE_PREFIX ".roost-stage-"
-#define PLACE_TRASH_PREFIX ".roost-trash-"
-
 int places_open(struct places *places, struct journal *journal, const char *backup_directory,
                 const char *server_directory, struct error *err);
 void places_close(struct places *places);
@@ -29,6 +27,13 @@ int place_open_server(const struct places *places, const char *server, struct er
 /* The directory that holds it, and its name there; it may not exist yet. */
 int place_find_server(const struct places *places, const char *server, struct buf *parent,
                       struct buf *name, struct error *err);
+
+/*
+ * The same for a restore: where its stage lies beside the live directory.  A mount point has it inside:
+ * `parent` is the live directory then, and `name` ".".
+ */
+int place_find_stage(const struct places *places, const char *server, struct buf *parent,
+                     struct buf *name, struct error *err);
 
 /* An archive, opened for reading: in our layout or in Wings' flat one.  NOT_FOUND. */
 int place_open_archive(const struct places *places, const char *server, const char *backup,
@@ -52,6 +57,7 @@ int place_sweep_archives(const struct places *places, struct error *err);
 /*
  * Move the tree `name` in `parent` out of the way, under a fresh name that is journalled as a
  * leftover and removed when there is time.  Succeeds where there is no such tree.
+ * CONFLICT: it holds a part of a live directory (exchange.h), and must be settled.
  */
 int place_trash(const struct places *places, const char *parent, const char *name,
                 struct error *err);

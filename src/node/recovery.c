@@ -17,44 +17,17 @@
 #include "base/text.h"
 #include "node/node_internal.h"
 
-enum recovery recovery_decide(const struct journal_job *job, bool stage_is_live)
-{
-    if (job->kind == JOB_BACKUP)
-        return RECOVERY_RUN_AGAIN;
-    return job->phase == JOB_EXCHANGING && stage_is_live ? RECOVERY_SUCCEEDED : RECOVERY_FAILED;
-}
-
-/* Whether the live name is the directory that was staged; made durable before anybody relies on it. */
-static bool stage_is_live(const struct journal_job *job)
-{
-    struct error err = ERROR_INIT;
-    if (job->phase != JOB_EXCHANGING || job->stage_parent == NULL || job->live_name == NULL)
-        return false;
-    scope_fd int parent_fd = directory_open_real(job->stage_parent, &err);
-    struct stat parent, info;
-    /* Its device is its parent's, as the stage's was; the number of it may be another after a reboot. */
-    return parent_fd >= 0 && fstat(parent_fd, &parent) == 0 &&
-           fstatat(parent_fd, job->live_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           info.st_dev == parent.st_dev && info.st_ino == job->stage_inode &&
-           file_sync(parent_fd, job->stage_parent, &err) == 0;
-}
-
 static int settle_restore(struct node *node, const struct journal_job *job, bool is_successful,
                           struct error *err)
 {
-    struct journal_report report = {.kind = JOB_RESTORE, .is_successful = is_successful};
+    struct journal_report report = {.kind = job->kind, .is_successful = is_successful};
     snprintf(report.server, sizeof(report.server), "%s", job->server);
     snprintf(report.backup, sizeof(report.backup), "%s", job->backup);
     if (!is_successful) {
         struct error reason = {.code = ERROR_CANCELLED};
         snprintf(report.error, sizeof(report.error), "%s", job_error_text(&reason));
     }
-    /* A parent that is gone meanwhile (detached, unmounted) must not keep the node from starting. */
-    struct error reason = ERROR_INIT;
-    if (job->stage_name != NULL &&
-        place_trash(&node->places, job->stage_parent, job->stage_name, &reason) < 0)
-        log_error("cannot put away '%s/%s' reason=%s", job->stage_parent, job->stage_name,
-                  reason.text);
+    report.kept_until_us = journal_kept_until(node->journal, job->server);
     log_warning("restore settled after a restart server=%s backup=%s outcome=%s", job->server,
                 job->backup, is_successful ? "completed" : "failed");
     return journal_end_job(node->journal, job->id, &report, NULL, NULL, err);
@@ -76,47 +49,78 @@ static int collect(const struct journal_job *record, void *context, struct error
     return 0;
 }
 
-/* Takes the job where it is to run again. */
+/*
+ * Takes the job where it is to run again.  A parent that is gone meanwhile (detached, unmounted) must not keep
+ * the node from starting, nor must a directory that is half exchanged and cannot be settled now.
+ */
 static int settle(struct node *node, struct job **job, struct error *err)
 {
     const struct journal_job *record = &(*job)->record;
-    switch (recovery_decide(record, stage_is_live(record))) {
-    case RECOVERY_SUCCEEDED:
-        return settle_restore(node, record, true, err);
-    case RECOVERY_FAILED:
-        return settle_restore(node, record, false, err);
-    case RECOVERY_RUN_AGAIN:
-        break;
+    struct error reason = ERROR_INIT;
+    bool is_done = false;
+    if (record->kind != JOB_BACKUP && exchange_outcome(record, &is_done, &reason) == 0) {
+        if (is_done && record->phase != JOB_EXCHANGED)
+            exchange_done(node, *job);
+        else
+            exchange_put_away(node, record);
+        return settle_restore(node, record, is_done, err);
     }
-    log_info("backup is made again after a restart server=%s backup=%s", record->server,
-             record->backup);
+    if (record->kind == JOB_BACKUP)
+        log_info("backup is made again after a restart server=%s backup=%s", record->server,
+                 record->backup);
     queue_add(node->queue, scope_take(*job));
     return 0;
 }
 
-/* Stages below the servers' directory that no journal knows, and trash that could not be removed the last time. */
-static int sweep_servers(struct node *node, struct error *err)
+struct strangers {
+    char **names;
+    size_t count;
+};
+
+/* What is kept is no stranger. */
+static int exclude_kept(const struct journal_kept *kept, void *context, struct error *err)
 {
-    scope_free char **names = NULL;
-    size_t count = 0;
+    struct strangers *strangers = context;
+    for (size_t i = 0; i < strangers->count; i++)
+        if (strcmp(strangers->names[i], kept->name) == 0)
+            strangers->names[i][0] = '\0';
+    return 0;
+}
+
+static int list_strangers(const struct node *node, struct strangers *strangers, struct error *err)
+{
     DIR *directory = opendir(node->places.servers_path);
     if (directory == NULL)
         return error_set_os(err, errno, "reading '%s'", node->places.servers_path);
     const struct dirent *entry;
     while ((entry = readdir(directory)) != NULL) {
-        if (!text_starts_with(entry->d_name, PLACE_STAGE_PREFIX) &&
-            !text_starts_with(entry->d_name, PLACE_TRASH_PREFIX))
+        if (!text_starts_with(entry->d_name, TREE_STAGE_PREFIX) &&
+            !text_starts_with(entry->d_name, TREE_KEPT_PREFIX) &&
+            !text_starts_with(entry->d_name, TREE_TRASH_PREFIX))
             continue;
-        names = xreallocarray(names, count + 1, sizeof(char *));
-        names[count++] = xstrdup(entry->d_name);
+        strangers->names = xreallocarray(strangers->names, strangers->count + 1, sizeof(char *));
+        strangers->names[strangers->count++] = xstrdup(entry->d_name);
     }
     closedir(directory);
-    int result = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (result == 0)
-            result = place_trash(&node->places, node->places.servers_path, names[i], err);
-        free(names[i]);
+    return 0;
+}
+
+/* Trees below the servers' directory that no journal knows, and trash that could not be removed the last time. */
+static int sweep_servers(struct node *node, struct error *err)
+{
+    struct strangers strangers = {.names = NULL};
+    const char *parent = node->places.servers_path;
+    int result = list_strangers(node, &strangers, err);
+    if (result == 0)
+        result = journal_each_kept(node->journal, exclude_kept, &strangers, err);
+    for (size_t i = 0; i < strangers.count; i++) {
+        const char *name = strangers.names[i];
+        struct error reason = ERROR_INIT;
+        if (result == 0 && *name != '\0' && place_trash(&node->places, parent, name, &reason) < 0)
+            log_error("cannot put away '%s/%s' reason=%s", parent, name, reason.text);
+        free(strangers.names[i]);
     }
+    free(strangers.names);
     return result;
 }
 

@@ -2,7 +2,7 @@
 /*
  * A restore: archive -> stage -> live directory.  Nothing live is touched before the whole archive was
  * read, found to be what was stored, and lies durably in the stage.  The journal always knows the step
- * that may be happening: recovery.c reads it.
+ * that may be happening: recovery.c reads it.  The instant itself: restore_exchange.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static int find_expectation(struct node *node, const struct job *job,
  * How much may be staged: the server's disk limit where there is one, and never the last of the file
  * system's space, which belongs to the neighbours.
  */
-static int find_limits(struct node *node, const struct job *job, int parent_fd,
+static int find_limits(struct node *node, struct job *job, int parent_fd,
                        struct stage_options *options, struct error *err)
 {
     struct error reason = ERROR_INIT;
@@ -82,6 +82,7 @@ static int find_limits(struct node *node, const struct job *job, int parent_fd,
     uint64_t disk_bytes = (uint64_t)server.disk_mib * MIB;
     options->limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
     options->reserve_bytes = reserve_bytes;
+    job->is_limited_by_disk = options->limit_bytes == limit;
     return 0;
 }
 
@@ -173,7 +174,7 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
 }
 
 /* What stays of the live tree: with neither, nothing. */
-static int merge(struct job *job, struct stage *stage, struct error *err)
+static int merge(struct node *node, struct job *job, struct stage *stage, struct error *err)
 {
     if (job->truncates && job->files == NULL)
         return 0;
@@ -181,6 +182,9 @@ static int merge(struct job *job, struct stage *stage, struct error *err)
         .staged = job->files,
         .except = job->truncates ? job->files : NULL,
         .cancel = &job->cancel,
+        /* Beside single files everything stays the same file, open or not: then nothing is kept. */
+        .wants_copies = node->config.keep_ms > 0 && job->files == NULL,
+        .rate_bytes_per_s = node->config.write_limit_bytes_per_s,
     };
     int result = stage_merge_live(stage, &options, err);
     if (result < 0 && err->code == ERROR_INVALID)
@@ -188,57 +192,67 @@ static int merge(struct job *job, struct stage *stage, struct error *err)
     return result;
 }
 
-/* The instant, with its identity journalled before it. */
-static int exchange(struct node *node, struct job *job, struct stage *stage, struct error *err)
+/* From the archive to the live directory; or, with -1, nothing but what exchange_run() leaves. */
+static int restore_once(struct node *node, struct job *job, int parent_fd, struct error *err)
 {
-    if (merge(job, stage, err) < 0)
+    scope_fd int archive_fd =
+        place_open_archive(&node->places, job->record.server, job->record.backup, err);
+    struct stage *stage = archive_fd < 0 ? NULL : begin_stage(node, job, parent_fd, err);
+    if (stage == NULL)
         return -1;
-    if (cancel_is_set(&job->cancel))
-        return error_set(err, ERROR_CANCELLED, "the restore was cancelled");
-    job->record.phase = JOB_EXCHANGING;
-    stage_identity(stage, &job->record.stage_device, &job->record.stage_inode);
-    if (journal_set_phase(node->journal, &job->record, err) < 0)
-        return -1;
-    return stage_exchange(stage, err);
+    int result = fill_stage(node, job, archive_fd, stage, err);
+    if (result == 0)
+        result = merge(node, job, stage, err);
+    if (result == 0)
+        result = exchange_run(node, job, stage, err);
+    bool is_torn = stage_is_torn(stage);
+    stage_free(stage);
+    if (result < 0 && !is_torn)
+        exchange_put_away(node, &job->record);
+    return result;
 }
 
-/* Either tree is in nobody's way any more: it is removed later, so that neither a report nor a stop waits for it. */
-static void put_loser_away(struct node *node, const struct job *job)
+/*
+ * No restore fails for want of room that a kept tree takes: first the server's own goes, then all on
+ * this file system.  False where there is none.
+ */
+static bool make_room(struct node *node, const struct job *job, int parent_fd,
+                      const struct error *why)
 {
     struct error err = ERROR_INIT;
-    if (place_trash(&node->places, job->record.stage_parent, job->record.stage_name, &err) < 0)
-        log_error("cannot put away '%s/%s' reason=%s", job->record.stage_parent,
-                  job->record.stage_name, err.text);
-    sweeper_wake(node);
+    if (why->code != ERROR_NO_SPACE && !(why->code == ERROR_LIMIT && job->is_limited_by_disk))
+        return false;
+    unsigned dropped = kept_drop_for_room(node, job->record.server, parent_fd, &err);
+    if (error_is_set(&err))
+        log_error("journal fails reason=%s", err.text);
+    if (dropped == 0)
+        return false;
+    log_warning("kept trees are removed to make room for a restore server=%s count=%u reason=%s",
+                job->record.server, dropped, why->text);
+    sweep(node);
+    return true;
 }
 
 int restore_run(struct node *node, struct job *job, struct error *err)
 {
     struct journal_job *record = &job->record;
+    if (record->phase == JOB_EXCHANGING) /* a torn one, that the last run could not settle */
+        return exchange_settle_job(node, job, err);
     event_restore_begins(node, job);
-    scope_fd int archive_fd =
-        place_open_archive(&node->places, record->server, record->backup, err);
-    if (archive_fd < 0)
-        return -1;
     scope_buf struct buf parent = BUF_INIT;
     scope_buf struct buf name = BUF_INIT;
-    if (place_find_server(&node->places, record->server, &parent, &name, err) < 0)
+    if (place_find_stage(&node->places, record->server, &parent, &name, err) < 0)
         return -1;
     scope_fd int parent_fd = directory_open_real(parent.data, err);
     if (parent_fd < 0)
         return -1;
-    scope_free char *stage_name = xasprintf(PLACE_STAGE_PREFIX "%s", record->backup);
+    scope_free char *stage_name = xasprintf(TREE_STAGE_PREFIX "%s", record->backup);
     set_text(&record->stage_parent, parent.data);
     set_text(&record->live_name, name.data);
     set_text(&record->stage_name, stage_name);
-
-    struct stage *stage = begin_stage(node, job, parent_fd, err);
-    if (stage == NULL)
-        return -1;
-    int result = fill_stage(node, job, archive_fd, stage, err);
-    if (result == 0)
-        result = exchange(node, job, stage, err);
-    stage_free(stage);
-    put_loser_away(node, job);
+    int result;
+    while ((result = restore_once(node, job, parent_fd, err)) < 0 &&
+           make_room(node, job, parent_fd, err))
+        error_clear(err);
     return result;
 }

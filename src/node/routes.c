@@ -109,8 +109,7 @@ static void write_job(struct job *job, void *context)
 static void write_server(struct json_writer *w, struct node *node,
                          const struct remote_server *server)
 {
-    bool is_restoring =
-        queue_has(node->queue, (struct queue_filter){.kind = JOB_RESTORE, .server = server->uuid});
+    bool is_restoring = node_is_restoring(node, server->uuid);
     json_begin_object(w);
     json_field_string(w, "state", "offline");
     /* As upstream's: whoever starts servers must not do it during a restore. */
@@ -264,6 +263,7 @@ static const struct {
     [NODE_OP_SYSTEM] = {route_system, HTTP_INLINE},
     [NODE_OP_BACKUP] = {route_backup, HTTP_WORKER},
     [NODE_OP_RESTORE] = {route_restore, HTTP_WORKER},
+    [NODE_OP_UNDO] = {route_undo, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE] = {route_delete, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL] = {route_delete_all, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL_ALIAS] = {route_delete_all, HTTP_WORKER},

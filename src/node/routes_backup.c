@@ -78,6 +78,19 @@ void route_restore(const struct http_request *request, struct http_reply *reply,
     node_restore_order_free(&order);
 }
 
+void route_undo(const struct http_request *request, struct http_reply *reply, void *app)
+{
+    struct node *node = app;
+    if (!route_is_allowed(node, request, reply) || !route_finds_server(node, request, reply))
+        return;
+    struct error err = ERROR_INIT;
+    int result = accept_undo(node, http_param(request, "server"), &err);
+    if (result < 0 && err.code == ERROR_NOT_FOUND)
+        node_api_error(request, reply, 404, NODE_ERROR_NO_KEPT);
+    else
+        answer(request, reply, 202, result, &err);
+}
+
 void route_delete(const struct http_request *request, struct http_reply *reply, void *app)
 {
     struct node *node = app;

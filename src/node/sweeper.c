@@ -9,7 +9,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "node/node_internal.h"
+
+enum {
+    LOOK_MS = 60 * 1000
+};
 
 /* Child after child, so that a stop need not wait for the whole tree.  1: all gone; 0: told to stop. */
 static int remove_children(struct node *node, int tree_fd, struct error *err)
@@ -72,20 +77,37 @@ static bool remove_leftover(struct node *node)
     return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0;
 }
 
+void sweep(struct node *node)
+{
+    pthread_mutex_lock(&node->sweeping);
+    while (!cancel_is_set(&node->cancel) && remove_leftover(node))
+        continue;
+    pthread_mutex_unlock(&node->sweeping);
+}
+
+/* What was kept long enough is left over.  How long until the next look. */
+static int64_t expire(struct node *node)
+{
+    struct error err = ERROR_INIT;
+    int64_t now_us = time_now_us(), next_at_us = 0;
+    if (journal_expire_kept(node->journal, now_us, &next_at_us, &err) < 0)
+        log_error("journal fails reason=%s", err.text);
+    int64_t wait_ms = next_at_us == 0 ? LOOK_MS : (next_at_us - now_us) / 1000 + 1;
+    return wait_ms < LOOK_MS ? wait_ms : LOOK_MS; /* the wall clock may jump, others may detach */
+}
+
 void *sweeper_run(void *argument)
 {
     struct node *node = argument;
     pthread_mutex_lock(&node->mutex);
     while (!node->is_stopping) {
-        if (!node->has_leftovers) {
-            pthread_cond_wait(&node->has_changed, &node->mutex);
-            continue;
-        }
         node->has_leftovers = false;
         pthread_mutex_unlock(&node->mutex);
-        while (!cancel_is_set(&node->cancel) && remove_leftover(node))
-            continue;
+        int64_t wait_ms = expire(node);
+        sweep(node);
         pthread_mutex_lock(&node->mutex);
+        if (!node->is_stopping && !node->has_leftovers)
+            thread_wait(&node->has_changed, &node->mutex, wait_ms);
     }
     pthread_mutex_unlock(&node->mutex);
     return NULL;

@@ -123,9 +123,13 @@ static void start_panel(struct world *world)
                                           .app = world,
                                           .prefixes = {"/api/remote"}};
     static http_handler *const handlers[REMOTE_OP_COUNT] = {
-        [REMOTE_OP_SERVERS] = panel_servers,        [REMOTE_OP_SERVER] = panel_server,
-        [REMOTE_OP_SERVERS_RESET] = panel_reset,    [REMOTE_OP_BACKUP_REPORT] = panel_report,
-        [REMOTE_OP_RESTORE_REPORT] = panel_restore, [REMOTE_OP_BACKUP_HEARTBEAT] = panel_heartbeat,
+        [REMOTE_OP_SERVERS] = panel_servers,
+        [REMOTE_OP_SERVER] = panel_server,
+        [REMOTE_OP_SERVERS_RESET] = panel_reset,
+        [REMOTE_OP_BACKUP_REPORT] = panel_report,
+        [REMOTE_OP_RESTORE_REPORT] = panel_restore,
+        [REMOTE_OP_UNDO_REPORT] = panel_restore,
+        [REMOTE_OP_BACKUP_HEARTBEAT] = panel_heartbeat,
     };
     world->panel_router = http_router_create("panel", &options);
     for (int operation = 0; operation < REMOTE_OP_COUNT; operation++) {

@@ -130,9 +130,11 @@ void client_server(struct client_call *call)
     }
     const struct client_last_restore last_restore = {
         .backup = found > 0 ? last.backup : NULL,
+        .is_undo = found > 0 && last.is_undo,
         .is_successful = found > 0 && last.is_successful,
         .completed_at_us = found > 0 ? last.ended_at_us : 0,
         .error = found > 0 && last.error[0] != '\0' ? last.error : NULL,
+        .kept_until_us = found > 0 && last.kept_until_us > call->now_us ? last.kept_until_us : 0,
     };
     const struct client_server answer = {
         .id = server->id,

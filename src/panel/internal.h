@@ -69,8 +69,8 @@ struct client_call {
 typedef void client_perform(struct client_call *call);
 client_perform client_servers, client_permissions, client_server, client_websocket,
     client_backup_list, client_backup_create, client_backup_view, client_backup_download,
-    client_backup_lock, client_backup_unlock, client_backup_restore, client_backup_delete,
-    client_files_list, client_files_contents, client_files_download;
+    client_backup_lock, client_backup_unlock, client_backup_restore, client_restore_undo,
+    client_backup_delete, client_files_list, client_files_contents, client_files_download;
 
 void client_routes_add(struct panel *panel);
 
@@ -129,7 +129,8 @@ struct remote_call {
 
 typedef void remote_perform(struct remote_call *call);
 remote_perform remote_servers, remote_servers_reset, remote_server_one, remote_activity,
-    remote_upload_urls, remote_backup_report, remote_restore_report, remote_backup_heartbeat;
+    remote_upload_urls, remote_backup_report, remote_restore_report, remote_undo_report,
+    remote_backup_heartbeat;
 
 void remote_routes_add(struct panel *panel);
 void remote_refuse(struct remote_call *call, enum api_error error);
@@ -138,6 +139,10 @@ void remote_fail(struct remote_call *call, struct error *err);
 /* A backup of this node and its server; API_ERROR_COUNT: found.  Both are the caller's to free. */
 int remote_find_backup(struct remote_call *call, struct db_session *session, struct backup *backup,
                        struct server *server, enum api_error *error, struct error *err);
+
+/* A server of this node, by its uuid: 1, the caller's to free; 0; or -1. */
+int remote_find_server(struct remote_call *call, struct db_session *session, const char *text,
+                       struct server *server, struct error *err);
 
 /* ---- shared ---- */
 

@@ -191,12 +191,13 @@ static int is_restoring(struct db_session *session, const struct backup *backup,
     int64_t backup_id = 0;
     int found = server_find_by_id(session, backup->server_id, &server, err);
     int rows = found < 0 ? -1 : server_restore_find(session, backup->server_id, &backup_id, err);
+    int undoing = rows < 0 ? -1 : server_undo_find(session, backup->server_id, err);
     bool has_state = found > 0 && server.status == SERVER_RESTORING_BACKUP;
     server_free(&server);
-    if (rows < 0)
+    if (undoing < 0)
         return -1;
     *has_row = rows > 0 && backup_id == backup->id;
-    *is_it = has_state && (rows == 0 || *has_row);
+    *is_it = has_state && undoing == 0 && (rows == 0 || *has_row);
     return 0;
 }
 
@@ -214,7 +215,8 @@ static int end_restore(struct remote_call *call, struct db_session *session,
         return -1;
     if (has_row && server_restore_end(session, backup->server_id, err) < 0)
         return -1;
-    struct server_last_restore ended = {.is_successful = report->is_successful};
+    struct server_last_restore ended = {.is_successful = report->is_successful,
+                                        .kept_until_us = report->kept_until_us};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup->uuid);
     snprintf(ended.error, sizeof(ended.error), "%s", report->error);
     if (server_restore_note(session, backup->server_id, &ended, err) < 0)

@@ -102,6 +102,7 @@ static const struct route routes[REMOTE_OP_COUNT] = {
     [REMOTE_OP_UPLOAD_URLS] = {remote_upload_urls, HTTP_INLINE},
     [REMOTE_OP_BACKUP_REPORT] = {remote_backup_report, HTTP_WORKER},
     [REMOTE_OP_RESTORE_REPORT] = {remote_restore_report, HTTP_WORKER},
+    [REMOTE_OP_UNDO_REPORT] = {remote_undo_report, HTTP_WORKER},
     [REMOTE_OP_BACKUP_HEARTBEAT] = {remote_backup_heartbeat, HTTP_WORKER},
 };
 

@@ -101,9 +101,8 @@ void remote_servers(struct remote_call *call)
         remote_fail(call, &err);
 }
 
-/* A server of this node, by its uuid: 1, 0 or -1. */
-static int find_own(struct remote_call *call, struct db_session *session, const char *text,
-                    struct server *server, struct error *err)
+int remote_find_server(struct remote_call *call, struct db_session *session, const char *text,
+                       struct server *server, struct error *err)
 {
     char uuid[UUID_TEXT_BYTES];
     if (!uuid_canonicalize(text, uuid))
@@ -117,9 +116,10 @@ void remote_server_one(struct remote_call *call)
     struct error err = ERROR_INIT;
     struct server server = {0};
     struct db_session *session = db_reader(call->panel->db, &err);
-    int found = session == NULL
-                    ? -1
-                    : find_own(call, session, http_param(call->request, "server"), &server, &err);
+    int found =
+        session == NULL
+            ? -1
+            : remote_find_server(call, session, http_param(call->request, "server"), &server, &err);
     if (found < 0) {
         remote_fail(call, &err);
     } else if (found == 0) {
@@ -159,7 +159,9 @@ static int end_restore(struct remote_call *call, struct db_session *session, int
 {
     int64_t backup_id = 0;
     int found = server_restore_find(session, server_id, &backup_id, err);
-    if (found < 0 || (found > 0 && server_restore_end(session, server_id, err) < 0))
+    int undoing = found < 0 ? -1 : server_undo_find(session, server_id, err);
+    if (undoing < 0 || (found > 0 && server_restore_end(session, server_id, err) < 0) ||
+        (undoing > 0 && server_undo_end(session, server_id, err) < 0))
         return -1;
     struct backup backup = {0};
     int has_backup = found > 0 ? backup_find_by_id(session, backup_id, &backup, err) : 0;
@@ -171,7 +173,7 @@ static int end_restore(struct remote_call *call, struct db_session *session, int
         has_backup = -1;
     backup_free(&backup);
     struct activity activity = {
-        .event = "server:backup.restore-failed",
+        .event = undoing > 0 ? "server:backup.restore-undo-failed" : "server:backup.restore-failed",
         .ip = call->request->remote_address,
         .properties = properties.data,
         .server_id = server_id,
@@ -252,7 +254,8 @@ static int write_activity(struct remote_call *call, struct db_session *session, 
     if (!text_starts_with(event, "server:") || strlen(event) > EVENT_MAX_BYTES)
         return 0;
     struct server server = {0};
-    int found = find_own(call, session, json_get_string(entry, "server", ""), &server, err);
+    int found =
+        remote_find_server(call, session, json_get_string(entry, "server", ""), &server, err);
     int64_t server_id = server.id;
     server_free(&server);
     if (found <= 0)

@@ -79,7 +79,7 @@ void finish(struct bench *bench)
 
 void exchange(struct bench *bench)
 {
-    if (stage_exchange(bench->stage, &bench->err) < 0)
+    if (stage_exchange(bench->stage, EXCHANGE_DIRECTORY, &bench->err) < 0)
         fail_msg("%s", bench->err.text);
 }
 

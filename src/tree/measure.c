@@ -10,6 +10,7 @@
 
 #include "base/budget.h"
 #include "base/file.h"
+#include "tree/own_names.h"
 
 enum {
     BLOCK_BYTES = 512 /* st_blocks counts in these, whatever the file system's own are */
@@ -34,11 +35,12 @@ static void count_file(const struct stat *status, struct measure *measure)
 }
 
 /* Whether the object is a directory to look into. */
-static bool count_object(int dir_fd, const struct dirent *item, struct measure *measure)
+static bool count_object(int dir_fd, const struct dirent *item, bool is_root,
+                         struct measure *measure)
 {
     struct stat status;
     const char *name = item->d_name;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (is_root && tree_is_own_name(name)))
         return false;
     measure->objects++;
     budget_pace();
@@ -65,7 +67,7 @@ void measure_tree(int root_fd, const struct cancel *cancel, struct measure *meas
         if (item == NULL) {
             closedir(dir);
             depth--;
-        } else if (count_object(dirfd(dir), item, measure) && depth < MEASURE_LEVELS) {
+        } else if (count_object(dirfd(dir), item, depth == 1, measure) && depth < MEASURE_LEVELS) {
             levels[depth] = open_level(dirfd(dir), item->d_name);
             if (levels[depth] != NULL)
                 depth++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stage's life.  Invariant: the staged directory is ours alone (mode 0700, a new
- * inode) until the exchange, and nothing but stage_exchange() touches the live name.
+ * A stage's life.  Invariant: the box is ours alone (mode 0700, a new inode), so that nobody else
+ * reaches the staged tree before the exchange, nor the replaced one after it; and nothing but
+ * stage_exchange() touches the live directory.
  */
 #include "tree/stage.h"
 
@@ -46,47 +47,90 @@ static int look_at_live(struct stage *stage, struct error *err)
     return 0;
 }
 
-static int make_root(struct stage *stage, struct error *err)
+static int open_box(struct stage *stage, struct error *err)
+{
+    const char *name = stage->stage_name;
+    stage->box_fd = beneath_open(stage->parent_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
+    if (stage->box_fd < 0)
+        return -1;
+    stage->root_fd = beneath_open(stage->box_fd, EXCHANGE_TREE, O_RDONLY | O_DIRECTORY, 0, err);
+    if (stage->root_fd < 0)
+        return -1;
+    if (fstat(stage->box_fd, &stage->box) < 0 || fstat(stage->root_fd, &stage->own) < 0)
+        return error_set_os(err, errno, "looking at the stage '%s'", name);
+    return 0;
+}
+
+static int make_box(struct stage *stage, struct error *err)
 {
     const char *name = stage->stage_name;
     if (mkdirat(stage->parent_fd, name, 0700) < 0)
         return error_set_os(err, errno, "making the stage '%s'", name);
-    stage->root_fd = beneath_open(stage->parent_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
-    if (stage->root_fd < 0)
+    scope_fd int box_fd = beneath_open(stage->parent_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
+    if (box_fd < 0)
         goto undo;
-    if (fstat(stage->root_fd, &stage->own) == 0)
+    if (mkdirat(box_fd, EXCHANGE_TREE, 0700) < 0)
+        error_set_os(err, errno, "making the stage '%s'", name);
+    else if (open_box(stage, err) == 0)
         return 0;
-    error_set_os(err, errno, "looking at the stage '%s'", name);
+    unlinkat(box_fd, EXCHANGE_TREE, AT_REMOVEDIR);
 undo:
     unlinkat(stage->parent_fd, name, AT_REMOVEDIR);
     return -1;
 }
 
-struct stage *stage_create(int parent_fd, const char *live_name, const char *stage_name,
-                           const struct stage_options *options, struct error *err)
+static struct stage *stage_new(int parent_fd, const char *live_name, const char *stage_name,
+                               struct error *err)
 {
     struct stage *stage = xcalloc(1, sizeof(*stage));
     stage->sink.ops = &stage_sink_ops;
-    stage->options = *options;
     stage->live_name = xstrdup(live_name);
     stage->stage_name = xstrdup(stage_name);
-    stage->root_fd = stage->parent_cached_fd = stage->file.late_fd = stage->ledger.fd = -1;
+    stage->box_fd = stage->root_fd = stage->parent_cached_fd = stage->file.late_fd =
+        stage->ledger.fd = -1;
     stage->parent_path = (struct buf)BUF_INIT;
     stage->file.path = (struct buf)BUF_INIT;
     stage->file.late_xattrs = (struct buf)BUF_INIT;
     stage->writers = writers_new();
     stage->parent_fd = beneath_open(parent_fd, ".", O_RDONLY | O_DIRECTORY, 0, err);
-    if (stage->parent_fd < 0 || look_at_live(stage, err) < 0)
-        goto fail;
-    int ledger_fd = open_unnamed(stage->parent_fd, err);
-    if (ledger_fd < 0)
-        goto fail;
-    ledger_open(&stage->ledger, ledger_fd);
-    if (make_root(stage, err) == 0) {
-        stage_learn_creation(stage);
+    if (stage->parent_fd >= 0 && look_at_live(stage, err) == 0)
         return stage;
+    stage_free(stage);
+    return NULL;
+}
+
+struct stage *stage_create(int parent_fd, const char *live_name, const char *stage_name,
+                           const struct stage_options *options, struct error *err)
+{
+    struct stage *stage = stage_new(parent_fd, live_name, stage_name, err);
+    if (stage == NULL)
+        return NULL;
+    stage->options = *options;
+    int ledger_fd = open_unnamed(stage->parent_fd, err);
+    if (ledger_fd >= 0) {
+        ledger_open(&stage->ledger, ledger_fd);
+        if (make_box(stage, err) == 0) {
+            stage_learn_creation(stage);
+            return stage;
+        }
     }
-fail:
+    stage_free(stage);
+    return NULL;
+}
+
+struct stage *stage_reopen(int parent_fd, const char *live_name, const char *stage_name,
+                           struct error *err)
+{
+    struct stage *stage = stage_new(parent_fd, live_name, stage_name, err);
+    if (stage == NULL)
+        return NULL;
+    stage->sink.is_finished = true;
+    int result = open_box(stage, err);
+    if (result == 0 && exchange_is_torn(stage->box_fd))
+        result =
+            error_set(err, ERROR_CONFLICT, "'%s' holds a part of the live directory", stage_name);
+    if (result == 0 && exchange_forget(stage->box_fd, err) == 0)
+        return stage;
     stage_free(stage);
     return NULL;
 }
@@ -120,6 +164,8 @@ void stage_free(struct stage *stage)
         close(stage->file.late_fd);
     if (stage->root_fd >= 0)
         close(stage->root_fd);
+    if (stage->box_fd >= 0)
+        close(stage->box_fd);
     if (stage->parent_fd >= 0)
         close(stage->parent_fd);
     ledger_close(&stage->ledger);

@@ -50,14 +50,16 @@ struct stage {
     struct sink sink;
     struct stage_options options;
     int parent_fd;
-    int root_fd; /* the staged directory */
+    int box_fd;  /* stage_name in it, mode 0700 (exchange.h) */
+    int root_fd; /* the staged directory, EXCHANGE_TREE in the box */
     char *live_name;
     char *stage_name;
-    struct stat own; /* identity of the staged directory */
+    struct stat box, own; /* identities of the box and of the staged directory */
     bool has_live;
     struct stat live; /* of the live root, when the stage was made */
     bool has_root_entry;
     bool is_exchanged;
+    struct error doubt;  /* why the exchange may not be durable */
     bool owners_refused; /* named in the report */
     struct creation created;
     uint64_t content_bytes;
@@ -112,6 +114,8 @@ int stage_apply(struct stage *stage, int fd, struct slice path, struct attribute
                 struct error *err);
 int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct slice path,
                      struct attributes attributes, struct error *err);
+/* NO_SPACE where the reserve is touched.  Asks the file system now and then. */
+int stage_take_space(struct stage *stage, uint64_t bytes, struct error *err);
 struct attributes attributes_of_stat(const struct stat *status);
 
 /* Name in the report what the writers could not set. */
@@ -125,8 +129,13 @@ void stage_set_xattrs(struct stage *stage, int fd, struct slice path, struct sli
 /* Name in the report those that are never set here. */
 void stage_refuse_xattrs(struct stage *stage, struct slice path, struct slice xattrs);
 
-/* stage_exchange.c: CONFLICT where something is mounted on or below the live directory. */
+/*
+ * stage_exchange.c.  CONFLICT where something is mounted below the live directory, or on it and the stage is
+ * not in it.
+ */
 int stage_check_mounts(const struct stage *stage, struct error *err);
+int stage_open_live(const struct stage *stage, struct error *err);
+bool stage_is_inside(const struct stage *stage); /* the live directory holds the stage */
 
 /* syncfs of the staged directory's file system. */
 int stage_sync(struct stage *stage, struct error *err);

@@ -18,21 +18,12 @@
 #include "base/budget.h"
 #include "base/file.h"
 #include "base/scope.h"
-#include "tree/stage_internal.h"
+#include "tree/own_names.h"
+#include "tree/stage_merge_internal.h"
 
 enum {
     OWNER_BITS = 0700,
-    COPY_BYTES = 64 * 1024,
-};
-
-struct merge {
-    struct stage *stage;
-    const struct merge_options *options;
-    int live_root_fd;
-    int live_fd;   /* the directory that is visited … */
-    int staged_fd; /* … and its counterpart */
-    size_t directory_length;
-    struct buf path; /* its path, and behind it the name that is looked at */
+    LINKS_MAX_BYTES = 4 << 20,
 };
 
 static void close_directory(DIR **dir)
@@ -63,108 +54,6 @@ static int enqueue(struct merge *merge, const struct stat *status, struct error 
         return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
     return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, slice_str(""),
                       err);
-}
-
-static int copy_range(struct merge *merge, int from_fd, int to_fd, off_t from, off_t to,
-                      struct error *err)
-{
-    char bytes[COPY_BYTES];
-    while (from < to && !cancel_is_set(merge->options->cancel)) {
-        size_t length = to - from < COPY_BYTES ? (size_t)(to - from) : COPY_BYTES;
-        ssize_t got = file_pread_full(from_fd, bytes, length, (uint64_t)from, err);
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        for (ssize_t done = 0, put; done < got; done += put) {
-            put = pwrite(to_fd, bytes + done, (size_t)(got - done), from + done);
-            if (put <= 0)
-                return error_set_os(err, put < 0 ? errno : ENOSPC, "copying '%.200s'",
-                                    merge->path.data);
-        }
-        from += got;
-    }
-    return 0;
-}
-
-/* Data where the file has data, holes where it has holes. */
-static int copy_content(struct merge *merge, int from_fd, int to_fd, off_t size, struct error *err)
-{
-    if (ftruncate(to_fd, size) < 0)
-        return error_set_os(err, errno, "copying '%.200s'", merge->path.data);
-    for (off_t at = 0; at < size;) {
-        off_t data = lseek(from_fd, at, SEEK_DATA);
-        if (data < 0 && errno == ENXIO)
-            return 0;
-        off_t hole = data < 0 ? -1 : lseek(from_fd, data, SEEK_HOLE);
-        if (hole < 0) {
-            data = at;
-            hole = size;
-        }
-        if (copy_range(merge, from_fd, to_fd, data, hole, err) < 0)
-            return -1;
-        at = hole;
-    }
-    return 0;
-}
-
-static int copy_file(struct merge *merge, const char *name, struct error *err)
-{
-    struct stage *stage = merge->stage;
-    struct stat status;
-    scope_fd int from_fd =
-        beneath_open_raw(merge->live_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (from_fd == -ENOENT)
-        return 0;
-    if (from_fd < 0 || fstat(from_fd, &status) < 0)
-        return error_set_os(err, from_fd < 0 ? -from_fd : errno, "reading live '%.200s'",
-                            merge->path.data);
-    if (!S_ISREG(status.st_mode))
-        return error_set(err, ERROR_CONFLICT, "live '%.200s' changes while it is copied",
-                         merge->path.data);
-    uint64_t limit = stage->options.limit_bytes;
-    stage->content_bytes += (uint64_t)status.st_size;
-    if (limit > 0 && stage->content_bytes > limit)
-        return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
-                         (unsigned long long)limit);
-    scope_fd int to_fd =
-        beneath_open_raw(merge->staged_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (to_fd < 0)
-        return error_set_os(err, -to_fd, "copying '%.200s'", merge->path.data);
-    if (copy_content(merge, from_fd, to_fd, status.st_size, err) < 0)
-        return -1;
-    return stage_apply(stage, to_fd, buf_slice(&merge->path), attributes_of_stat(&status), err);
-}
-
-static int copy_symlink(struct merge *merge, const char *name, const struct stat *status,
-                        struct error *err)
-{
-    char target[PATH_MAX];
-    ssize_t length = readlinkat(merge->live_fd, name, target, sizeof(target) - 1);
-    if (length >= 0) {
-        target[length] = '\0';
-        if (symlinkat(target, merge->staged_fd, name) == 0)
-            return stage_apply_link(merge->stage, merge->staged_fd, name, buf_slice(&merge->path),
-                                    attributes_of_stat(status), err);
-    }
-    return error_set_os(err, errno, "copying the link '%.200s'", merge->path.data);
-}
-
-/* What cannot be linked: on another file system, or not ours to link. */
-static int copy_object(struct merge *merge, const char *name, struct error *err)
-{
-    struct stat status;
-    if (fstatat(merge->live_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT
-                   ? 0
-                   : error_set_os(err, errno, "looking at live '%.200s'", merge->path.data);
-    if (S_ISREG(status.st_mode))
-        return copy_file(merge, name, err);
-    if (S_ISLNK(status.st_mode))
-        return copy_symlink(merge, name, &status, err);
-    report_add(merge->stage->sink.report, REPORT_SKIPPED, buf_slice(&merge->path),
-               "neither file, directory nor link, and cannot be linked");
-    return 0;
 }
 
 static int merge_directory_name(struct merge *merge, const char *name, struct error *err)
@@ -214,9 +103,18 @@ static int merge_name(struct merge *merge, const struct dirent *item, struct err
         return 0;
     if (item->d_type == DT_DIR)
         return merge_directory_name(merge, name, err);
+    if (merge->is_copying && (item->d_type == DT_REG || item->d_type == DT_UNKNOWN)) {
+        int copied = merge_copy(merge, name, err);
+        if (copied != 0)
+            return copied < 0 ? -1 : 0;
+    }
 
     /* One call a file: it is linked, or there already, or must be looked at. */
-    if (linkat(merge->live_fd, name, merge->staged_fd, name, 0) == 0 || errno == ENOENT)
+    if (linkat(merge->live_fd, name, merge->staged_fd, name, 0) == 0) {
+        merge->has_linked |= item->d_type == DT_REG || item->d_type == DT_UNKNOWN;
+        return 0;
+    }
+    if (errno == ENOENT)
         return 0;
     int failure = errno;
     struct stat status;
@@ -225,7 +123,7 @@ static int merge_name(struct merge *merge, const struct dirent *item, struct err
         return merge_directory_name(merge, name, err);
     if (failure == EEXIST)
         return check_way(merge, name, err);
-    return copy_object(merge, name, err);
+    return merge_copy_object(merge, name, err);
 }
 
 static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
@@ -240,7 +138,8 @@ static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
         bool is_dots =
             item->d_name[0] == '.' &&
             (item->d_name[1] == '\0' || (item->d_name[1] == '.' && item->d_name[2] == '\0'));
-        if (!is_dots && merge_name(merge, item, err) < 0)
+        bool is_own = merge->directory_length == 0 && tree_is_own_name(item->d_name);
+        if (!is_dots && !is_own && merge_name(merge, item, err) < 0)
             return -1;
     }
 }
@@ -300,10 +199,18 @@ int stage_merge_live(struct stage *stage, const struct merge_options *options, s
     /* What is live already is kept as it is. */
     stage->options.flags |= STAGE_KEEP_SET_ID;
     stage->owners_refused = false;
-    struct merge merge = {
-        .stage = stage, .options = options, .live_root_fd = live_root_fd, .path = BUF_INIT};
+    struct merge merge = {.stage = stage,
+                          .options = options,
+                          .live_root_fd = live_root_fd,
+                          .is_copying = options->wants_copies,
+                          .links = links_new(LINKS_MAX_BYTES),
+                          .path = BUF_INIT};
+    throttle_init(&merge.throttle, options->rate_bytes_per_s);
     int result = merge_all(&merge, err);
     buf_free(&merge.path);
+    links_free(merge.links);
+    if (result == 0 && merge.has_linked)
+        result = exchange_mark_shared(stage->box_fd, err);
     if (result < 0)
         return error_wrap(err, "keeping what '%s' has besides", stage->live_name);
     if (cancel_is_set(options->cancel))

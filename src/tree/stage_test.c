@@ -212,7 +212,8 @@ static void directories_may_come_in_any_order(void **state)
     PUT(ENTRY_FILE, "a/g", "x");
     PUT(ENTRY_DIRECTORY, "", "");
     finish(bench);
-    static const char *const paths[] = {"stage", "stage/a", "stage/a/b", "stage/a/b/f"};
+    static const char *const paths[] = {"stage/tree", "stage/tree/a", "stage/tree/a/b",
+                                        "stage/tree/a/b/f"};
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(fstatat(bench->scratch.fd, paths[i], &status, 0), 0);
         assert_int_equal(status.st_mtim.tv_sec, 1000000000);
@@ -235,7 +236,7 @@ static void set_id_bits_go_unless_wanted(void **state)
         bench->entry.gid = getegid();
         assert_int_equal(sink_entry(bench->sink, &bench->entry, &bench->err), 0);
         finish(bench);
-        assert_int_equal(fstatat(bench->scratch.fd, "stage/suid", &status, 0), 0);
+        assert_int_equal(fstatat(bench->scratch.fd, "stage/tree/suid", &status, 0), 0);
         assert_int_equal(status.st_mode & 07777, wanted ? 06755 : 0755);
         assert_int_equal(bench->report.omissions, 1); /* of the first turn */
         discard(bench);
@@ -258,8 +259,8 @@ static void owners_can_be_the_live_roots(void **state)
     PUT(ENTRY_SYMLINK, "l", "x");
     PUT(ENTRY_DIRECTORY, "d", "");
     finish(bench);
-    static const char *const paths[] = {"stage", "stage/implicit", "stage/implicit/f", "stage/l",
-                                        "stage/d"};
+    static const char *const paths[] = {"stage/tree", "stage/tree/implicit",
+                                        "stage/tree/implicit/f", "stage/tree/l", "stage/tree/d"};
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(fstatat(bench->scratch.fd, paths[i], &status, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(status.st_uid, 988);
@@ -276,7 +277,7 @@ static void the_limit_holds_before_anything_is_written(void **state)
     assert_int_equal(bench->err.code, ERROR_LIMIT);
     PUT(ENTRY_FILE, "b", "1234");
     assert_int_equal(put(bench, ENTRY_FILE, "c", "1"), -1);
-    assert_false(exists(bench, "stage/c"));
+    assert_false(exists(bench, "stage/tree/c"));
 }
 
 static void the_reserve_is_left_to_the_neighbours(void **state)
@@ -319,11 +320,11 @@ static void holes_do_not_count_and_take_no_room(void **state)
     assert_int_equal(sink_write(bench->sink, "abc", 3, &bench->err), 0);
     assert_int_equal(sink_write(bench->sink, "de", 2, &bench->err), 0);
     finish(bench);
-    assert_int_equal(fstatat(bench->scratch.fd, "stage/s", &status, 0), 0);
+    assert_int_equal(fstatat(bench->scratch.fd, "stage/tree/s", &status, 0), 0);
     assert_true(status.st_size == ((off_t)1 << 34) + 10);
     assert_true(status.st_blocks < 1000);
     char bytes[4] = {0};
-    scope_fd int fd = openat(bench->scratch.fd, "stage/s", O_RDONLY);
+    scope_fd int fd = openat(bench->scratch.fd, "stage/tree/s", O_RDONLY);
     assert_int_equal(pread(fd, bytes, 3, (off_t)1 << 34), 3);
     assert_string_equal(bytes, "cde");
 }

@@ -44,7 +44,7 @@ static struct attributes attributes_of_entry(const struct stage *stage, const st
  * The reserve belongs to the neighbours, who write meanwhile, as other restores do.  So the file system is asked
  * again and again; it also knows what a million empty files cost.
  */
-static int take_space(struct stage *stage, uint64_t bytes, struct error *err)
+int stage_take_space(struct stage *stage, uint64_t bytes, struct error *err)
 {
     uint64_t free_bytes, total_bytes;
     stage->unchecked_bytes += bytes;
@@ -319,7 +319,7 @@ static int add_hardlink(struct stage *stage, const struct entry *entry, struct e
 static int stage_entry(struct sink *sink, const struct entry *entry, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    if (end_file(stage, err) < 0 || take_space(stage, ENTRY_COST_BYTES, err) < 0)
+    if (end_file(stage, err) < 0 || stage_take_space(stage, ENTRY_COST_BYTES, err) < 0)
         return -1;
     switch (entry->type) {
     case ENTRY_FILE:
@@ -359,7 +359,7 @@ static ssize_t write_piece(struct stage *stage, const char *bytes, size_t length
 static int stage_write(struct sink *sink, const void *bytes, size_t length, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    if (take_space(stage, length, err) < 0)
+    if (stage_take_space(stage, length, err) < 0)
         return -1;
     for (size_t done = 0; done < length;) {
         ssize_t put = write_piece(stage, (const char *)bytes + done, length - done, err);

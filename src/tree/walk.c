@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "tree/own_names.h"
 #include "tree/walk_internal.h"
 
 #ifndef RWF_DONTCACHE
@@ -179,6 +180,8 @@ static enum visit visit(struct walk *walk, const struct frame *frame, const stru
     const char *name = walk->names.data + item->offset;
     unsigned char type = item->type;
     set_path(walk, frame, name, item->length);
+    if (frame->path_length == 0 && tree_is_own_name(name))
+        return VISIT_NOTHING;
     if (walk->depth > ENTRY_DEPTH_MAX || walk->path.length > ENTRY_PATH_MAX_BYTES) {
         walk_report(walk, REPORT_UNREADABLE, "nested too deep, or its path is too long");
         return VISIT_NOTHING;
