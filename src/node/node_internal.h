@@ -95,7 +95,7 @@ int recover(struct node *node, struct error *err);
 void *keeper_run(void *node);
 void *sweeper_run(void *node);
 void sweeper_wake(struct node *node); /* there is a leftover, or a tree to be kept */
-void sweep(struct node *node);        /* remove what is left over, now */
+bool sweep(struct node *node);        /* remove what is left over, now; false: not all would go */
 void keeper_wake(struct node *node);  /* a report left the outbox */
 
 /* accept.c: orders.  0: accepted (or known already), durably. */

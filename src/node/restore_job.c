@@ -229,7 +229,7 @@ static bool make_room(struct node *node, const struct job *job, int parent_fd,
         return false;
     log_warning("kept trees are removed to make room for a restore server=%s count=%u reason=%s",
                 job->record.server, dropped, why->text);
-    sweep(node);
+    (void)sweep(node);
     return true;
 }
 

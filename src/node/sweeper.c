@@ -13,7 +13,14 @@
 #include "node/node_internal.h"
 
 enum {
-    LOOK_MS = 60 * 1000
+    LOOK_MS = 60 * 1000,
+    RETRY_MIN_MS = 1000, /* and twice as long with each failure, up to LOOK_MS */
+};
+
+enum sweep_step {
+    SWEEP_ON,
+    SWEEP_END,  /* nothing is left over, or told to stop */
+    SWEEP_FAIL, /* something could not be removed */
 };
 
 /* Child after child, so that a stop need not wait for the whole tree.  1: all gone; 0: told to stop. */
@@ -53,36 +60,39 @@ static int remove_tree(struct node *node, const char *parent, const char *name, 
     return beneath_remove_tree(parent_fd, name, err) < 0 ? -1 : 1;
 }
 
-/* Whether there may be more. */
-static bool remove_leftover(struct node *node)
+static enum sweep_step remove_leftover(struct node *node)
 {
     struct error err = ERROR_INIT;
     scope_buf struct buf parent = BUF_INIT;
     scope_buf struct buf name = BUF_INIT;
-    if (journal_next_leftover(node->journal, &parent, &name, &err) <= 0)
-        return false;
+    if (cancel_is_set(&node->cancel) ||
+        journal_next_leftover(node->journal, &parent, &name, &err) <= 0)
+        return error_is_set(&err) ? SWEEP_FAIL : SWEEP_END;
     int result = remove_tree(node, parent.data, name.data, &err);
     if (result == 0)
-        return false;
+        return SWEEP_END;
     if (result < 0) {
         log_error("cannot remove '%s/%s' reason=%s", parent.data, name.data, err.text);
         bool is_gone = err.code == ERROR_NOT_FOUND;
         error_clear(&err);
-        /* Behind all others, and tried again when there is something to do, or at the next start. */
+        /* Behind all others, and tried again in a while. */
         if (!is_gone) {
             (void)journal_add_leftover(node->journal, parent.data, name.data, &err);
-            return false;
+            return SWEEP_FAIL;
         }
     }
-    return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0;
+    return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0 ? SWEEP_ON
+                                                                                     : SWEEP_FAIL;
 }
 
-void sweep(struct node *node)
+bool sweep(struct node *node)
 {
+    enum sweep_step step = SWEEP_ON;
     pthread_mutex_lock(&node->sweeping);
-    while (!cancel_is_set(&node->cancel) && remove_leftover(node))
-        continue;
+    while (step == SWEEP_ON)
+        step = remove_leftover(node);
     pthread_mutex_unlock(&node->sweeping);
+    return step == SWEEP_END;
 }
 
 /* What was kept long enough is left over.  How long until the next look. */
@@ -99,12 +109,18 @@ static int64_t expire(struct node *node)
 void *sweeper_run(void *argument)
 {
     struct node *node = argument;
+    int64_t retry_ms = RETRY_MIN_MS;
     pthread_mutex_lock(&node->mutex);
     while (!node->is_stopping) {
         node->has_leftovers = false;
         pthread_mutex_unlock(&node->mutex);
         int64_t wait_ms = expire(node);
-        sweep(node);
+        if (sweep(node)) {
+            retry_ms = RETRY_MIN_MS;
+        } else {
+            wait_ms = retry_ms < wait_ms ? retry_ms : wait_ms;
+            retry_ms = retry_ms < LOOK_MS / 2 ? retry_ms * 2 : LOOK_MS;
+        }
         pthread_mutex_lock(&node->mutex);
         if (!node->is_stopping && !node->has_leftovers)
             thread_wait(&node->has_changed, &node->mutex, wait_ms);
