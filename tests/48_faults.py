@@ -326,9 +326,10 @@ def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, truncate):
     for point in few(control.counted):
         before, stuck = changed(), stuck_exchanges(server)
         control.arm(point, kinds, error, keep, for_ever)
-        answer = server.restore(backup, truncate=truncate)
+        answer = server.restore(backup, truncate=truncate, wait=False)
         assert answer.status_code in (204, 507), answer.text
         settle(server, control, stuck)
+        server.wait_restored()
         story = f"{fault} at {point}: {control.what()}"
         control.arm(0)
         assert server.tree() in (before, restored), story

@@ -82,23 +82,29 @@ int journal_each_kept(struct journal *journal,
     return result;
 }
 
-/* The kept trees that `where` names become leftovers. */
-static int drop(struct db_session *session, const char *where, const struct db_value *params,
-                size_t count, struct error *err)
+/* The kept trees that `where`, a literal as all statements are, names become leftovers. */
+#define MOVE_KEPT(where)                                                                           \
+    "INSERT OR IGNORE INTO leftovers (parent, name) SELECT parent, name FROM kept WHERE " where
+#define FORGET_KEPT(where) "DELETE FROM kept WHERE " where
+
+static int drop(struct db_session *session, const char *move, const char *forget,
+                const struct db_value *params, size_t count, struct error *err)
 {
-    scope_free char *move =
-        xasprintf("INSERT OR IGNORE INTO leftovers (parent, name) SELECT parent, name FROM kept"
-                  " WHERE %s",
-                  where);
-    scope_free char *forget = xasprintf("DELETE FROM kept WHERE %s", where);
     if (db_run(session, move, params, count, NULL, err) < 0)
         return -1;
     return db_run(session, forget, params, count, NULL, err);
 }
 
+static int drop_of_server(struct db_session *session, const char *server, struct error *err)
+{
+    return drop(session, MOVE_KEPT("server = ?"), FORGET_KEPT("server = ?"),
+                DB_PARAMS(db_text(server)), err);
+}
+
 int journal_drop_kept_in(struct db_session *session, const char *server, struct error *err)
 {
-    return drop(session, "server = ?" NOT_IN_USE, DB_PARAMS(db_text(server)), err);
+    return drop(session, MOVE_KEPT("server = ?" NOT_IN_USE), FORGET_KEPT("server = ?" NOT_IN_USE),
+                DB_PARAMS(db_text(server)), err);
 }
 
 int journal_drop_kept(struct journal *journal, const char *server, struct error *err)
@@ -122,7 +128,8 @@ int journal_expire_kept(struct journal *journal, int64_t now_us, int64_t *next_a
     struct db_session *session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int result = drop(session, "until_us <= ?" NOT_IN_USE, DB_PARAMS(db_int(now_us)), err);
+    int result = drop(session, MOVE_KEPT("until_us <= ?" NOT_IN_USE),
+                      FORGET_KEPT("until_us <= ?" NOT_IN_USE), DB_PARAMS(db_int(now_us)), err);
     if (journal_finish(session, result, err) < 0)
         return -1;
     return journal_expire_kept(journal, now_us, next_at_us, err);
@@ -134,7 +141,7 @@ static int put_kept(struct db_session *session, const struct journal_kept *kept,
     if (db_run(session, "DELETE FROM kept WHERE server = ? AND parent = ? AND name = ?",
                DB_PARAMS(db_text(kept->server), db_text(kept->parent), db_text(kept->name)), NULL,
                err) < 0 ||
-        drop(session, "server = ?", DB_PARAMS(db_text(kept->server)), err) < 0)
+        drop_of_server(session, kept->server, err) < 0)
         return -1;
     return db_run(session,
                   "INSERT INTO kept (server, backup, parent, live_name, name, until_us)"
@@ -150,8 +157,8 @@ int journal_set_exchanged(struct journal *journal, struct journal_job *job,
     struct db_session *session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int result = kept != NULL ? put_kept(session, kept, err)
-                              : drop(session, "server = ?", DB_PARAMS(db_text(job->server)), err);
+    int result =
+        kept != NULL ? put_kept(session, kept, err) : drop_of_server(session, job->server, err);
     if (result == 0)
         result = db_run(session, "UPDATE jobs SET phase = 'exchanged' WHERE id = ?",
                         DB_PARAMS(db_int(job->id)), NULL, err);
