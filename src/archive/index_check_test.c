@@ -165,7 +165,9 @@ static void replace_page(struct buf *bytes, enum index_kind kind, struct index_r
     assert_int_equal(
         index_page_unpack(kind, slice_of(bytes->data + root->offset, root->length), &raw, &err), 0);
     edit(&raw);
-    index_page_pack(kind, buf_slice(&raw), &page);
+    struct index_packer *packer = index_packer_create();
+    index_page_pack(packer, kind, buf_slice(&raw), &page);
+    index_packer_free(packer);
     buf_truncate(bytes, trailer->offset);
     root->offset = trailer->offset;
     root->length = page.length;

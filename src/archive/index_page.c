@@ -40,38 +40,54 @@ void index_put_le(struct buf *out, uint64_t value, size_t width)
         buf_add_char(out, (char)(value >> (8 * i)));
 }
 
-/*
- * Deflate into `out`, which has room for PAYLOAD_MAX_BYTES; what does not compress is stored.  By zlib, since the
- * same entries must give the same bytes, and pages are few.
- */
-static size_t deflate_raw(struct slice raw, uint8_t *out)
+struct index_packer {
+    z_stream stream;
+    uint8_t deflated[PAYLOAD_MAX_BYTES];
+};
+
+struct index_packer *index_packer_create(void)
 {
-    z_stream stream = {.next_in = (Bytef *)raw.data, .avail_in = (uInt)raw.length};
-    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, MAX_MEM_LEVEL,
+    struct index_packer *packer = xcalloc(1, sizeof(*packer));
+    if (deflateInit2(&packer->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, MAX_MEM_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
         abort(); /* no memory */
-    stream.next_out = out;
-    stream.avail_out = (uInt)raw.length;
-    int result = deflate(&stream, Z_FINISH);
-    size_t length = stream.total_out;
-    deflateEnd(&stream);
-    if (result == Z_STREAM_END)
-        return length;
+    return packer;
+}
+
+void index_packer_free(struct index_packer *packer)
+{
+    if (packer == NULL)
+        return;
+    deflateEnd(&packer->stream);
+    free(packer);
+}
+
+/*
+ * What does not compress is stored.  By zlib, since the same entries must give the same bytes, and pages are few.
+ */
+static struct slice deflate_raw(struct index_packer *packer, struct slice raw)
+{
+    z_stream *stream = &packer->stream;
+    uint8_t *out = packer->deflated;
+    deflateReset(stream);
+    stream->next_in = (Bytef *)raw.data;
+    stream->avail_in = (uInt)raw.length;
+    stream->next_out = out;
+    stream->avail_out = (uInt)raw.length;
+    if (deflate(stream, Z_FINISH) == Z_STREAM_END)
+        return slice_of(out, stream->total_out);
     uint32_t stored = (uint32_t)raw.length;
     const uint8_t head[STORED_HEAD_BYTES] = {1, (uint8_t)stored, (uint8_t)(stored >> 8),
                                              (uint8_t)~stored, (uint8_t)(~stored >> 8)};
     memcpy(out, head, sizeof(head));
     memcpy(out + sizeof(head), raw.data, raw.length);
-    return sizeof(head) + raw.length;
+    return slice_of(out, sizeof(head) + raw.length);
 }
 
-void index_page_pack(enum index_kind kind, struct slice raw, struct buf *out)
+/* One member around what is packed. */
+static void add_member(enum index_kind kind, struct slice payload, size_t raw_length,
+                       struct buf *out)
 {
-    assert(raw.length > 0 && raw.length <= INDEX_RAW_MAX_BYTES);
-    scope_free uint8_t *deflated = xmalloc(PAYLOAD_MAX_BYTES);
-    struct slice payload = raw;
-    if (kind != INDEX_TRAILER)
-        payload = slice_of(deflated, deflate_raw(raw, deflated));
     size_t start = out->length;
     size_t field = INDEX_PAGE_HEAD_BYTES - CRC_OFFSET + payload.length;
     buf_add(out, GZIP_HEAD, sizeof(GZIP_HEAD));
@@ -81,7 +97,7 @@ void index_page_pack(enum index_kind kind, struct slice raw, struct buf *out)
     index_put_le(out, 0, 4);
     buf_add_char(out, VERSION);
     buf_add_char(out, (char)kind);
-    index_put_le(out, raw.length, 2);
+    index_put_le(out, raw_length, 2);
     buf_add(out, payload.data, payload.length);
     uint8_t *bytes = (uint8_t *)out->data + start;
     uint32_t crc = crc32_gzip_refl(0, bytes + CHECKED_OFFSET,
@@ -89,6 +105,14 @@ void index_page_pack(enum index_kind kind, struct slice raw, struct buf *out)
     for (size_t i = 0; i < 4; i++)
         bytes[CRC_OFFSET + i] = (uint8_t)(crc >> (8 * i));
     buf_add(out, GZIP_TAIL, sizeof(GZIP_TAIL));
+}
+
+void index_page_pack(struct index_packer *packer, enum index_kind kind, struct slice raw,
+                     struct buf *out)
+{
+    assert(raw.length > 0 && raw.length <= INDEX_RAW_MAX_BYTES);
+    assert((packer == NULL) == (kind == INDEX_TRAILER));
+    add_member(kind, packer == NULL ? raw : deflate_raw(packer, raw), raw.length, out);
 }
 
 static int damaged(struct error *err)

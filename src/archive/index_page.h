@@ -41,8 +41,18 @@ enum {
     INDEX_VARINT_MAX_BYTES = 10,
 };
 
-/* Append the member that holds `raw`, which is at most INDEX_RAW_MAX_BYTES. */
-void index_page_pack(enum index_kind kind, struct slice raw, struct buf *out);
+/* What deflates pages: for one thread, and many pages. */
+struct index_packer;
+
+struct index_packer *index_packer_create(void);
+void index_packer_free(struct index_packer *packer); /* NULL is fine */
+
+/*
+ * Append the member that holds `raw`, which is at most INDEX_RAW_MAX_BYTES.  `packer`: NULL for a trailer,
+ * and only for that: it is stored.
+ */
+void index_page_pack(struct index_packer *packer, enum index_kind kind, struct slice raw,
+                     struct buf *out);
 
 /* The payload of a whole member.  CORRUPT: it is not a page of that kind, or it is damaged. */
 int index_page_unpack(enum index_kind kind, struct slice member, struct buf *raw,

@@ -36,7 +36,7 @@ void index_trailer_pack(const struct index_trailer *trailer, struct buf *out)
     put_root(&raw, &trailer->entry_root);
     put_root(&raw, &trailer->member_root);
     index_put_le(&raw, trailer->flags, 2);
-    index_page_pack(INDEX_TRAILER, buf_slice(&raw), out);
+    index_page_pack(NULL, INDEX_TRAILER, buf_slice(&raw), out);
 }
 
 static bool get_root(const uint8_t *bytes, uint64_t count, uint64_t end, struct index_root *root)

@@ -8,8 +8,8 @@
  * A tree grows from its leaves: a node that is full goes to the file at once and becomes a child one level
  * up.  What is in memory is one open node a level, one open page of either kind, and the held pages.
  *
- * The mutex guards the list of held pages.  The builder belongs to the thread that adds entries, trees
- * and position to the one that writes the file.
+ * The mutex guards the list of held pages.  The builder and its packer belong to the thread that adds
+ * entries; trees, position and the other packer to the one that writes the file.
  */
 #include "archive/index_write.h"
 
@@ -54,6 +54,7 @@ struct tree {
 
 struct index_writer {
     struct index_builder builder;
+    struct index_packer *entry_packer;
     struct buf separator; /* of the page that is built */
     uint64_t entries;
     bool is_unsorted;
@@ -62,6 +63,7 @@ struct index_writer {
     struct held_page *held;
     struct held_page **held_end;
 
+    struct index_packer *packer;
     struct tree entry_tree;
     struct tree member_tree;
     bool is_hopeless;  /* too deep: there will be no index */
@@ -97,6 +99,8 @@ struct index_writer *index_writer_create(void)
 {
     struct index_writer *writer = xcalloc(1, sizeof(*writer));
     index_builder_init(&writer->builder);
+    writer->entry_packer = index_packer_create();
+    writer->packer = index_packer_create();
     writer->separator = (struct buf)BUF_INIT;
     writer->distances = (struct buf)BUF_INIT;
     pthread_mutex_init(&writer->mutex, NULL);
@@ -122,6 +126,8 @@ void index_writer_free(struct index_writer *writer)
         free_page(page);
     }
     index_builder_free(&writer->builder);
+    index_packer_free(writer->entry_packer);
+    index_packer_free(writer->packer);
     buf_free(&writer->separator);
     buf_free(&writer->distances);
     pthread_mutex_destroy(&writer->mutex);
@@ -142,7 +148,7 @@ static void close_page(struct index_writer *writer, uint64_t tar_position)
     page->member = (struct buf)BUF_INIT;
     writer->separator = (struct buf)BUF_INIT;
     index_builder_finish(&writer->builder, &raw);
-    index_page_pack(INDEX_ENTRIES, buf_slice(&raw), &page->member);
+    index_page_pack(writer->entry_packer, INDEX_ENTRIES, buf_slice(&raw), &page->member);
     pthread_mutex_lock(&writer->mutex);
     *writer->held_end = page;
     writer->held_end = &page->next;
@@ -202,7 +208,7 @@ static int close_node(struct index_writer *writer, struct tree *tree, unsigned l
     index_put(&raw, level);
     index_put(&raw, node->child_count);
     buf_add(&raw, node->children.data, node->children.length);
-    index_page_pack(INDEX_NODE, buf_slice(&raw), &member);
+    index_page_pack(writer->packer, INDEX_NODE, buf_slice(&raw), &member);
     struct index_child child = {.count = node->count, .separator = node->first_separator};
     if (place(writer, tree, level, &child, buf_slice(&member), file, err) < 0)
         return -1;
@@ -283,7 +289,7 @@ static int close_distances(struct index_writer *writer, struct out_file *file, s
     index_put(&raw, writer->distance_start);
     index_put(&raw, writer->distance_count);
     buf_add(&raw, writer->distances.data, writer->distances.length);
-    index_page_pack(INDEX_MEMBERS, buf_slice(&raw), &member);
+    index_page_pack(writer->packer, INDEX_MEMBERS, buf_slice(&raw), &member);
     struct index_child child = {.count = writer->distance_count, .separator = BUF_INIT};
     buf_clear(&writer->distances);
     writer->distance_count = 0;
