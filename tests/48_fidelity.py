@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -370,6 +371,45 @@ def test_bsdtar_agrees_on_attributes(marked, tmp_path):
     done = roost(tmp_path, "extract", "--xattrs", tmp_path / "a.tar.gz", tmp_path / "out")
     assert "access control list" in done.stderr
     assert plain(tmp_path / "out") == wanted
+
+
+@pytest.mark.parametrize("keep", ["24 h", "0"])
+@pytest.mark.parametrize("exchange", ["directory", "entries"])
+def test_what_a_restore_leaves_keeps_its_attributes(marked, make, keep, exchange):
+    """Whatever node.xattrs says, which is about backups: what is live stays as it is, and what is kept, too."""
+    server = make({"restore.keep": keep, "restore.exchange": exchange}).add_server({"in/backup": b"old"})
+    good = server.backup()["uuid"]
+    for path in marked.iterdir():
+        shutil.move(path, server.directory)
+    before, tree = attributes(server.directory), describe(server.directory)
+    assert before["file"] and before["directory"] and before["directory/inside"] == {}
+    (server.directory / "in/backup").write_bytes(b"new")
+    for body in ({"truncate": False}, {"files": ["in/backup"]}):
+        server.restore(good, **body)
+        assert (server.directory / "in/backup").read_bytes() == b"old"
+        assert attributes(server.directory) == before, body
+        after = describe(server.directory)
+        for path in (b"file", b"large", b"directory", b"directory/inside"):
+            assert after[path] == tree[path]
+    if keep != "0":
+        server.restore(good, truncate=False)
+        assert server.client().post(f"{server.api}/backups/restore/undo").status_code == 204
+        server.wait_restored()
+        assert attributes(server.directory) == before
+
+
+def test_attributes_that_a_merge_cannot_keep_are_told(make, marked):
+    server = make({"node.xattrs": "true"}).add_server({"d/f": b"old"})
+    for name in ("archived", "live"):
+        for number in range(150):
+            os.setxattr(server.directory / "d", f"user.{name[0]}{number}", b"")
+        if name == "archived":
+            good = server.backup()["uuid"]
+            for number in range(150):
+                os.removexattr(server.directory / "d", f"user.a{number}")
+    server.restore(good, truncate=False)
+    assert len(os.listxattr(server.directory / "d")) > 150
+    assert "restore has omissions" in server.roost.log_text()
 
 
 def hostile(tmp_path, records):

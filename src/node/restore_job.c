@@ -186,7 +186,14 @@ static int merge(struct node *node, struct job *job, struct stage *stage, struct
         .wants_copies = node->config.keep_ms > 0 && job->files == NULL,
         .rate_bytes_per_s = node->config.write_limit_bytes_per_s,
     };
+    struct report report;
+    report_init(&report);
+    stage_sink(stage)->report = &report;
     int result = stage_merge_live(stage, &options, err);
+    stage_sink(stage)->report = NULL;
+    if (result == 0)
+        log_report(job, &report);
+    report_free(&report);
     if (result < 0 && err->code == ERROR_INVALID)
         tell(job, err);
     return result;

@@ -91,6 +91,8 @@ struct merge_options {
  * what is written to it is, too; with `wants_copies` they are cloned or copied as long as there is room
  * (exchange_shares_files).  Where both have a path of different
  * types, the stage wins.  Directories on the way to what is `staged` keep the live mode, owner and time.
+ * What stays keeps its extended attributes and ACLs, whatever STAGE_XATTRS says: those of a directory that both
+ * have lie under the stage's.  What cannot be read or set is named in the sink's report.
  * After sink_finish(); durable again when this returns 0.  Nobody should write to the live
  * directory meanwhile: what is made there behind our back is not in the stage.
  * DENIED: a live directory that we may not read.  INVALID: on the way to what is staged, there is

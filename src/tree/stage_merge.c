@@ -46,14 +46,42 @@ static bool is_excepted(const struct merge *merge)
     return except != NULL && selection_look(except, buf_slice(&merge->path)) == SELECTION_WANTED;
 }
 
+void merge_read_xattrs(struct merge *merge, int fd)
+{
+    if (!xattrs_read(&merge->xattr_room, fd, &merge->xattrs))
+        report_add(merge->stage->sink.report, REPORT_ALTERED, buf_slice(&merge->path),
+                   "some of its extended attributes are not kept");
+}
+
+/*
+ * The extended attributes that the directory ends with: the live one's, and over them those of an entry that
+ * made it.  Until then it has none, so that what comes into it gets nothing from a default ACL.
+ */
+static void take_xattrs(struct merge *merge, const char *name, bool has_entry)
+{
+    scope_fd int live_fd = beneath_open_raw(merge->live_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    scope_fd int staged_fd = beneath_open_raw(merge->staged_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    buf_clear(&merge->xattrs);
+    if (live_fd < 0 || staged_fd < 0)
+        return; /* gone, or the visit says why */
+    merge_read_xattrs(merge, live_fd);
+    if (has_entry)
+        merge_read_xattrs(merge, staged_fd);
+    xattrs_remove(&merge->xattr_room, staged_fd);
+}
+
 /* The current directory is merged later, and ends with these attributes. */
-static int enqueue(struct merge *merge, const struct stat *status, struct error *err)
+static int enqueue(struct merge *merge, const char *name, const struct stat *status, bool has_entry,
+                   struct error *err)
 {
     struct attributes attributes = attributes_of_stat(status);
     if (!entry_path_is_canonical(buf_slice(&merge->path)))
         return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
-    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, slice_str(""),
-                      err);
+    take_xattrs(merge, name, has_entry);
+    struct slice xattrs = buf_slice(&merge->xattrs);
+    if (stage_take_space(merge->stage, xattrs.length, err) < 0)
+        return -1;
+    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, xattrs, err);
 }
 
 static int merge_directory_name(struct merge *merge, const char *name, struct error *err)
@@ -69,14 +97,15 @@ static int merge_directory_name(struct merge *merge, const char *name, struct er
     if (fstatat(merge->staged_fd, name, &staged, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno != ENOENT || mkdirat(merge->staged_fd, name, OWNER_BITS) < 0)
             return error_set_os(err, errno, "making '%.200s'", merge->path.data);
-        return enqueue(merge, &live, err);
+        return enqueue(merge, name, &live, false, err);
     }
     if (!S_ISDIR(staged.st_mode))
         return 0;
     if ((staged.st_mode & OWNER_BITS) != OWNER_BITS &&
         beneath_chmod(merge->staged_fd, name, (staged.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening '%.200s' for more", merge->path.data);
-    return enqueue(merge, is_on_the_way(merge) ? &live : &staged, err);
+    bool has_entry = !is_on_the_way(merge);
+    return enqueue(merge, name, has_entry ? &staged : &live, has_entry, err);
 }
 
 /* A live object that is no directory, where the stage may have one to reach something in it. */
@@ -176,7 +205,10 @@ static int merge_all(struct merge *merge, struct error *err)
     if (fstat(merge->stage->root_fd, &root) < 0 || fstat(merge->live_root_fd, &live) < 0 ||
         fchmod(merge->stage->root_fd, (root.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening the stage for more");
-    if (enqueue(merge, is_on_the_way(merge) ? &live : &root, err) < 0)
+    bool has_entry = merge->stage->has_root_entry && !is_on_the_way(merge);
+    merge->live_fd = merge->live_root_fd;
+    merge->staged_fd = merge->stage->root_fd;
+    if (enqueue(merge, ".", is_on_the_way(merge) ? &live : &root, has_entry, err) < 0)
         return -1;
     while ((more = ledger_read(ledger, &at, &merge->path, &unused, err)) > 0)
         if (merge_directory(merge, err) < 0)
@@ -197,17 +229,20 @@ int stage_merge_live(struct stage *stage, const struct merge_options *options, s
         return -1;
 
     /* What is live already is kept as it is. */
-    stage->options.flags |= STAGE_KEEP_SET_ID;
+    stage->options.flags |= STAGE_KEEP_SET_ID | STAGE_XATTRS;
     stage->owners_refused = false;
     struct merge merge = {.stage = stage,
                           .options = options,
                           .live_root_fd = live_root_fd,
                           .is_copying = options->wants_copies,
                           .links = links_new(LINKS_MAX_BYTES),
-                          .path = BUF_INIT};
+                          .path = BUF_INIT,
+                          .xattrs = BUF_INIT};
     throttle_init(&merge.throttle, options->rate_bytes_per_s);
     int result = merge_all(&merge, err);
     buf_free(&merge.path);
+    buf_free(&merge.xattrs);
+    free(merge.xattr_room);
     links_free(merge.links);
     if (result == 0 && merge.has_linked)
         result = exchange_mark_shared(stage->box_fd, err);

@@ -83,8 +83,15 @@ static int fill(struct merge *merge, int from_fd, int to_fd, const struct stat *
     if (ioctl(to_fd, FICLONE, from_fd) < 0 &&
         copy_content(merge, from_fd, to_fd, status->st_size, err) < 0)
         return -1;
-    return stage_apply(merge->stage, to_fd, buf_slice(&merge->path), attributes_of_stat(status),
-                       err);
+    struct slice path = buf_slice(&merge->path);
+    buf_clear(&merge->xattrs);
+    merge_read_xattrs(merge, from_fd);
+    struct slice xattrs = buf_slice(&merge->xattrs);
+    stage_set_xattrs(merge->stage, to_fd, path, xattrs, XATTR_PLAIN);
+    if (stage_apply(merge->stage, to_fd, path, attributes_of_stat(status), err) < 0)
+        return -1;
+    stage_set_xattrs(merge->stage, to_fd, path, xattrs, XATTR_PRIVILEGED);
+    return 0;
 }
 
 static int copy_file(struct merge *merge, const char *name, struct error *err)

@@ -17,9 +17,14 @@ struct merge {
     int staged_fd; /* … and its counterpart */
     bool is_copying, has_linked;
     uint64_t copied_bytes;
+    struct buf xattrs; /* of what is looked at */
+    char *xattr_room;
     size_t directory_length;
     struct buf path; /* its path, and behind it the name that is looked at */
 };
+
+/* stage_merge.c: add what the open object has to merge->xattrs; what cannot be read is named in the report. */
+void merge_read_xattrs(struct merge *merge, int fd);
 
 /*
  * stage_merge_copy.c.  A file of its own for the stage: as a clone of the live one, where the file system

@@ -2,15 +2,19 @@
 /* What the live directory has besides is merged into the stage. */
 #include "tree/stage.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/scope.h"
 #include "tree/bench_test.h"
 
 static void merge(struct bench *bench, const struct merge_options *options)
@@ -210,6 +214,184 @@ static void what_is_on_the_way_is_not_lost(void **state)
     assert_true(exists(bench, "live/world"));
 }
 
+#define ACCESS "system.posix_acl_access"
+#define DEFAULT "system.posix_acl_default"
+
+/* POSIX ACLs as the kernel takes them: version, then tag, permissions and id of each. */
+static const char ACL[] = "\2\0\0\0"
+                          "\x01\0\7\0\xff\xff\xff\xff"
+                          "\x02\0\5\0\xd2\4\0\0"
+                          "\x04\0\5\0\xff\xff\xff\xff"
+                          "\x10\0\5\0\xff\xff\xff\xff"
+                          "\x20\0\5\0\xff\xff\xff\xff";
+
+static struct slice acl(void)
+{
+    return slice_of(ACL, sizeof(ACL) - 1);
+}
+
+/* false: the file system has none. */
+static bool mark(struct bench *bench, const char *path, const char *name, struct slice value)
+{
+    scope_fd int fd = openat(bench->scratch.fd, path, O_RDONLY);
+    if (fsetxattr(fd, name, value.data, value.length, 0) == 0)
+        return true;
+    assert_int_equal(errno, ENOTSUP);
+    without("extended attributes");
+    return false;
+}
+
+/* The object's attributes are these names, with the values that follow each, and no others. */
+static void expect_marks(struct bench *bench, const char *path, const struct slice *wanted,
+                         size_t count)
+{
+    char names[1024], value[1024];
+    scope_fd int fd = openat(bench->scratch.fd, path, O_RDONLY);
+    ssize_t length = flistxattr(fd, names, sizeof(names));
+    assert_true(length >= 0);
+    size_t found = 0;
+    for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1)
+        found += strncmp(names + at, "security.", strlen("security.")) != 0;
+    if (found != count)
+        fail_msg("'%s' has %zu attributes, not %zu", path, found, count);
+    for (size_t i = 0; i < count; i++) {
+        ssize_t got = fgetxattr(fd, wanted[2 * i].data, value, sizeof(value));
+        assert_true(got >= 0 && slice_equal(slice_of(value, (size_t)got), wanted[2 * i + 1]));
+    }
+}
+#define EXPECT_MARKS(bench, path, ...)                                                             \
+    do {                                                                                           \
+        const struct slice wanted[] = {__VA_ARGS__};                                               \
+        expect_marks(bench, path, wanted, sizeof(wanted) / sizeof(wanted[0]) / 2);                 \
+    } while (0)
+
+static void what_stays_keeps_its_extended_attributes(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    struct slice a = slice_str("user.a"), one = slice_str("one");
+    struct slice access = slice_str(ACCESS), defaults = slice_str(DEFAULT);
+    make_directory(fd, "live");
+    make_directory(fd, "live/both");
+    make_directory(fd, "live/only");
+    make_directory(fd, "live/only/plain");
+    make_file(fd, "live/only/marked", "marked");
+    make_file(fd, "live/only/listed", "listed");
+    make_file(fd, "live/only/plain/f", "plain");
+    if (!mark(bench, "live/both", "user.a", one) || !mark(bench, "live", "user.a", one) ||
+        !mark(bench, "live/only", DEFAULT, acl()) || !mark(bench, "live/only", ACCESS, acl()) ||
+        !mark(bench, "live/only/marked", "user.a", one) ||
+        !mark(bench, "live/only/listed", ACCESS, acl()))
+        return;
+    assert_int_equal(fchmodat(fd, "live/only/marked", 0440, 0), 0);
+    create(bench); /* without STAGE_XATTRS, which is about the archive's */
+    PUT(ENTRY_DIRECTORY, "both", "");
+    finish(bench);
+    merge(bench, &(struct merge_options){.wants_copies = true});
+    exchange(bench);
+
+    EXPECT_MARKS(bench, "live", a, one);
+    EXPECT_MARKS(bench, "live/both", a, one);
+    EXPECT_MARKS(bench, "live/only", access, acl(), defaults, acl());
+    EXPECT_MARKS(bench, "live/only/marked", a, one);
+    EXPECT_MARKS(bench, "live/only/listed", access, acl());
+    expect_marks(bench, "live/only/plain", NULL, 0);
+    expect_marks(bench, "live/only/plain/f", NULL, 0);
+    struct stat now, before;
+    assert_int_equal(fstatat(fd, "live/only/marked", &now, 0), 0);
+    assert_int_equal(fstatat(fd, "stage/tree/only/marked", &before, 0), 0);
+    assert_true(now.st_ino != before.st_ino); /* a copy */
+    assert_int_equal(now.st_mode & 07777, 0440);
+    assert_int_equal(bench->report.item_count, 0);
+}
+
+static void must_set(struct buf *xattrs, const char *name, struct slice value)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(entry_xattrs_set(xattrs, slice_str(name), value, &err), 0);
+}
+
+static void put_marked(struct bench *bench, const char *path, const char *name, struct slice value)
+{
+    struct entry *entry = &bench->entry;
+    PUT(ENTRY_DIRECTORY, path, "");
+    must_set(&entry->xattrs, name, value);
+    assert_int_equal(sink_entry(bench->sink, entry, &bench->err), 0);
+}
+
+/* Both have it: the archive's go over the live ones, and its list of defaults is not for what comes in. */
+static void attributes_of_the_archive_go_over_live_ones(void **state)
+{
+    struct bench *bench = *state;
+    int fd = bench->scratch.fd;
+    struct slice a = slice_str("user.a"), b = slice_str("user.b");
+    struct slice live = slice_str("live"), archived = slice_str("archived");
+    make_directory(fd, "live");
+    make_directory(fd, "live/d");
+    make_directory(fd, "live/d/sub");
+    make_file(fd, "live/d/f", "kept");
+    if (!mark(bench, "live/d", "user.a", live) || !mark(bench, "live/d", "user.b", live))
+        return;
+    create_with(bench, &(struct stage_options){.flags = STAGE_XATTRS});
+    put_marked(bench, "d", "user.a", archived);
+    must_set(&bench->entry.xattrs, DEFAULT, acl());
+    assert_int_equal(sink_entry(bench->sink, &bench->entry, &bench->err), 0);
+    finish(bench);
+    merge(bench, &(struct merge_options){.wants_copies = true});
+    exchange(bench);
+    EXPECT_MARKS(bench, "live/d", a, archived, b, live, slice_str(DEFAULT), acl());
+    expect_marks(bench, "live/d/sub", NULL, 0);
+    expect_marks(bench, "live/d/f", NULL, 0);
+    expect_text(bench, "live/d/f", "kept");
+}
+
+/* More than an entry may have, or the file system: no reason to fail. */
+static void too_many_attributes_of_both_are_named(void **state)
+{
+    struct bench *bench = *state;
+    char name[32];
+    make_directory(bench->scratch.fd, "live");
+    make_directory(bench->scratch.fd, "live/d");
+    make_file(bench->scratch.fd, "live/d/f", "kept");
+    create_with(bench, &(struct stage_options){.flags = STAGE_XATTRS});
+    PUT(ENTRY_DIRECTORY, "d", "");
+    for (int i = 0; i < 150; i++) {
+        snprintf(name, sizeof(name), "user.l%d", i);
+        if (!mark(bench, "live/d", name, slice_str("")))
+            return;
+        snprintf(name, sizeof(name), "user.a%d", i);
+        must_set(&bench->entry.xattrs, name, slice_str(""));
+    }
+    assert_int_equal(sink_entry(bench->sink, &bench->entry, &bench->err), 0);
+    finish(bench);
+    merge(bench, &(struct merge_options){0});
+    exchange(bench);
+    expect_text(bench, "live/d/f", "kept");
+    const struct report_item *item = find_item(&bench->report, "d");
+    assert_non_null(item);
+    assert_non_null(strstr(item->detail, "extended attributes are not kept"));
+}
+
+/* A directory on the way to what is selected is the live one, as everything beside it is. */
+static void on_the_way_only_live_attributes_count(void **state)
+{
+    struct bench *bench = *state;
+    scope_selection struct selection *selection = selection_of("world/level.dat", "x");
+    struct slice a = slice_str("user.a"), live = slice_str("live");
+    make_live_world(bench->scratch.fd);
+    if (!mark(bench, "live/world", "user.a", live))
+        return;
+    create_with(bench, &(struct stage_options){.flags = STAGE_XATTRS});
+    put_marked(bench, "", "user.b", slice_str("archived"));
+    put_marked(bench, "world", "user.b", slice_str("archived"));
+    PUT(ENTRY_FILE, "world/level.dat", "new");
+    finish(bench);
+    merge(bench, &(struct merge_options){.staged = selection, .except = selection});
+    exchange(bench);
+    EXPECT_MARKS(bench, "live/world", a, live);
+    expect_marks(bench, "live", NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +400,10 @@ int main(void)
         BENCH_TEST(what_is_selected_can_be_merged_too),
         BENCH_TEST(what_is_selected_may_change_its_type),
         BENCH_TEST(what_is_on_the_way_is_not_lost),
+        BENCH_TEST(what_stays_keeps_its_extended_attributes),
+        BENCH_TEST(attributes_of_the_archive_go_over_live_ones),
+        BENCH_TEST(too_many_attributes_of_both_are_named),
+        BENCH_TEST(on_the_way_only_live_attributes_count),
         BENCH_TEST(a_cancelled_merge_can_be_discarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

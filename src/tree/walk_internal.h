@@ -61,7 +61,7 @@ struct walk {
     int pending_fd; /* the directory that was given last and is to be walked next; or -1 */
     struct stat pending;
     char *list;   /* what getdents64 writes to */
-    char *xattrs; /* names, and one value; NULL: nobody asked yet */
+    char *xattrs; /* what they are read into (xattrs.h) */
 
     struct open_file file;
     char *small; /* WALK_SMALL_BYTES + 1 */
