@@ -93,6 +93,30 @@ def test_a_404_leaves_what_is_known_of_the_last_restore(restored):
     assert events(restored)[-1] == "server:backup.restore-undo-failed"
 
 
+def test_after_single_files_an_undo_says_why_there_is_none(restored):
+    """What a restore of everything before it replaced is not what one would undo, and is not kept either."""
+    restored.write({"a.txt": b"three"})
+    restored.restore(restored.good, files=["a.txt"])
+    before = last(restored)
+    assert before["is_successful"] and before["kept_until"] is None and kept(restored) == []
+    for accept in (CLASSIC, EXTENDED):
+        answer = undo(restored, accept)
+        assert answer.status_code == 404
+        detail = answer.json()["errors"][0]["detail"]
+        assert "single files" in detail and "from another backup" in detail
+        assert last(restored) == before and restored.status() is None
+    env = {"ROOST_URL": restored.roost.url, "ROOST_API_KEY": restored.key}
+    assert "single files" in restored.roost.run("restore", "undo", restored.uuid, status=1, env=env).stderr
+    assert restored.tree() == restored.old
+
+    # One that failed took nothing away; one of everything can be undone again.
+    restored.write({"a.txt": b"four"})
+    restored.restore(restored.good)
+    restored.restore(restored.good, files=["is/not/there"])
+    assert not last(restored)["is_successful"] and undo(restored).status_code == 204
+    assert restored.tree()["a.txt"] == b"four"
+
+
 def test_the_kept_tree_is_in_no_backup_and_no_business_of_the_tenants(restored):
     box = restored.directory.parent / kept(restored)[0]
     assert box.stat().st_mode & 0o7777 == 0o700

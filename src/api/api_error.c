@@ -100,6 +100,9 @@ static const struct entry entries[API_ERROR_COUNT] = {
     [API_ERROR_NO_UNDO] = {404, BOTH(NOT_FOUND,
         "There is no restore of this server that could be undone: nothing was kept of what it replaced, or its "
         "time is over.")},
+    [API_ERROR_NO_UNDO_OF_FILES] = {404, BOTH(NOT_FOUND,
+        "The last restore of this server was one of single files, of which nothing is kept, so it cannot be undone. "
+        "Restore these files from another backup; back up before you restore files that are in none.")},
     [API_ERROR_RESTORE_STATE] = {400, BOTH(BAD_REQUEST,
         "This server is not currently in a state that allows for a backup to be restored.")},
     [API_ERROR_BACKUP_LOCKED] = {400, {

@@ -42,6 +42,7 @@ enum api_error {
     API_ERROR_RESTORE_NOT_COMPLETED,
     API_ERROR_RESTORE_FAILED,   /* 400 */
     API_ERROR_NO_UNDO,          /* 404: nothing was kept, or not any more */
+    API_ERROR_NO_UNDO_OF_FILES, /* 404: nothing is kept of a restore of single files */
     API_ERROR_RESTORE_STATE,    /* 400: the server's state does not allow it */
     API_ERROR_BACKUP_LOCKED,    /* 400 */
     API_ERROR_NO_SPACE,         /* 507 */

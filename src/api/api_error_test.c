@@ -83,6 +83,8 @@ static const struct wanted wanted[API_ERROR_COUNT] = {
         "BackupFailedException", "This backup failed and cannot be restored."},
     [API_ERROR_NO_UNDO] = {404, "NotFoundHttpException", "There is no restore of this server that could be undone: nothing was kept of what it replaced, or its time is over.",
         NULL, NULL},
+    [API_ERROR_NO_UNDO_OF_FILES] = {404, "NotFoundHttpException", "The last restore of this server was one of single files, of which nothing is kept, so it cannot be undone. Restore these files from another backup; back up before you restore files that are in none.",
+        NULL, NULL},
     [API_ERROR_RESTORE_STATE] = {400, "BadRequestHttpException", "This server is not currently in a state that allows for a backup to be restored.",
         NULL, NULL},
     [API_ERROR_BACKUP_LOCKED] = {400, "BackupLockedException", "Cannot delete a backup that is marked as locked.",

@@ -32,7 +32,8 @@ static const struct command undo = {
     .details =
         "SERVER is a uuid, a short id or a name. What is there now is kept in its place, so that\n"
         "an undo can be undone. Nodes keep a replaced tree for a while ('restore.keep' in\n"
-        "roost.yml), and only the last one of a server.",
+        "roost.yml), and only the last one of a server; a restore of single files cannot be\n"
+        "undone, but by another of these files from another backup.",
     .options = (const struct option[]){{"wait", 'w', NULL, "wait until it is completed or failed"},
                                        OPTIONS_CONTACT,
                                        OPTION_END},

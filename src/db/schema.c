@@ -209,6 +209,12 @@ static const char *const undos[] = {
     NULL,
 };
 
+static const char *const selections[] = {
+    "ALTER TABLE roost_restores ADD COLUMN is_of_files INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE roost_last_restores ADD COLUMN is_of_files INTEGER NOT NULL DEFAULT 0",
+    NULL,
+};
+
 static const struct db_migration steps[] = {
     {"001 users and keys", people},
     {"002 nodes and servers", places},
@@ -217,6 +223,7 @@ static const struct db_migration steps[] = {
     {"005 outcomes of restores", outcomes},
     {"006 reasons of failed restores", reasons},
     {"007 undos of restores", undos},
+    {"008 restores of single files", selections},
 };
 
 int schema_prepare(struct db *db, struct error *err)

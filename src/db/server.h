@@ -65,12 +65,16 @@ int server_delete(struct db_session *session, int64_t id,
                   struct error *err); /* with its backups' rows */
 
 /* Which restore SERVER_RESTORING_BACKUP stands for; a later one replaces it. */
-int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
-                         struct error *err);
+struct server_restore {
+    int64_t backup_id;
+    bool is_of_files; /* of single files, not of everything */
+};
+int server_restore_begin(struct db_session *session, int64_t server_id,
+                         const struct server_restore *restore, struct error *err);
 
 /* 1, 0 or -1. */
-int server_restore_find(struct db_session *session, int64_t server_id, int64_t *backup_id,
-                        struct error *err);
+int server_restore_find(struct db_session *session, int64_t server_id,
+                        struct server_restore *restore, struct error *err);
 int server_restore_end(struct db_session *session, int64_t server_id, struct error *err);
 
 enum {
@@ -88,7 +92,7 @@ int server_undo_end(struct db_session *session, int64_t server_id, struct error 
 /* How a server's last restore, or undo of one, ended: known from its end until the next one begins. */
 struct server_last_restore {
     char backup[UUID_TEXT_BYTES];
-    bool is_undo, is_successful;
+    bool is_undo, is_successful, is_of_files;
     int64_t ended_at_us;                    /* server_restore_note(): 0 is now */
     int64_t kept_until_us;                  /* until when it can be undone; 0: it cannot */
     char error[SERVER_RESTORE_ERROR_BYTES]; /* for people; "" on success, or where nobody said */

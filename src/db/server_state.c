@@ -55,8 +55,8 @@ static int forget(struct db_session *session, int64_t server_id, struct error *e
     return server_undo_end(session, server_id, err);
 }
 
-int server_restore_begin(struct db_session *session, int64_t server_id, int64_t backup_id,
-                         struct error *err)
+int server_restore_begin(struct db_session *session, int64_t server_id,
+                         const struct server_restore *restore, struct error *err)
 {
     char now[TIME_TEXT_BYTES];
     db_time_text(time_now_us(), now);
@@ -64,27 +64,35 @@ int server_restore_begin(struct db_session *session, int64_t server_id, int64_t 
     if (forget(session, server_id, err) < 0)
         return -1;
     if (db_run(session,
-               "UPDATE roost_restores SET backup_id = ?, started_at = ? WHERE server_id = ?",
-               DB_PARAMS(db_int(backup_id), db_text(now), db_int(server_id)), &changed, err) < 0)
+               "UPDATE roost_restores SET backup_id = ?, is_of_files = ?, started_at = ?"
+               " WHERE server_id = ?",
+               DB_PARAMS(db_int(restore->backup_id), db_int(restore->is_of_files), db_text(now),
+                         db_int(server_id)),
+               &changed, err) < 0)
         return -1;
     if (changed > 0)
         return 0;
     return db_run(session,
-                  "INSERT INTO roost_restores (server_id, backup_id, started_at) VALUES (?, ?, ?)",
-                  DB_PARAMS(db_int(server_id), db_int(backup_id), db_text(now)), NULL, err);
+                  "INSERT INTO roost_restores (server_id, backup_id, is_of_files, started_at)"
+                  " VALUES (?, ?, ?, ?)",
+                  DB_PARAMS(db_int(server_id), db_int(restore->backup_id),
+                            db_int(restore->is_of_files), db_text(now)),
+                  NULL, err);
 }
 
-int server_restore_find(struct db_session *session, int64_t server_id, int64_t *backup_id,
-                        struct error *err)
+int server_restore_find(struct db_session *session, int64_t server_id,
+                        struct server_restore *restore, struct error *err)
 {
-    int64_t found;
-    if (db_query_int(session, "SELECT backup_id FROM roost_restores WHERE server_id = ?",
-                     DB_PARAMS(db_int(server_id)), 0, &found, err) < 0)
+    struct db_rows rows;
+    if (db_query(session, "SELECT backup_id, is_of_files FROM roost_restores WHERE server_id = ?",
+                 DB_PARAMS(db_int(server_id)), &rows, err) < 0)
         return -1;
-    if (found == 0)
-        return 0;
-    *backup_id = found;
-    return 1;
+    int found = db_next(&rows, err);
+    if (found > 0)
+        *restore = (struct server_restore){.backup_id = db_get_int(&rows, 0),
+                                           .is_of_files = db_get_int(&rows, 1) != 0};
+    db_rows_end(&rows);
+    return found;
 }
 
 int server_restore_end(struct db_session *session, int64_t server_id, struct error *err)
@@ -128,9 +136,10 @@ int server_restore_note(struct db_session *session, int64_t server_id,
         return -1;
     return db_run(session,
                   "INSERT INTO roost_last_restores (server_id, backup_uuid, is_undo, is_successful,"
-                  " ended_at, kept_until, error) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                  " is_of_files, ended_at, kept_until, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                   DB_PARAMS(db_int(server_id), db_text(last->backup), db_int(last->is_undo),
-                            db_int(last->is_successful), db_text(db_time_text(ended_at_us, ended)),
+                            db_int(last->is_successful), db_int(last->is_of_files),
+                            db_text(db_time_text(ended_at_us, ended)),
                             db_text(db_time_text(last->kept_until_us, until)),
                             db_text(last->error[0] == '\0' ? NULL : last->error)),
                   NULL, err);
@@ -141,9 +150,8 @@ int server_restore_last(struct db_session *session, int64_t server_id,
 {
     struct db_rows rows;
     if (db_query(session,
-                 "SELECT backup_uuid, is_successful, ended_at, is_undo, kept_until, error FROM"
-                 " roost_last_restores"
-                 " WHERE server_id = ?",
+                 "SELECT backup_uuid, is_successful, ended_at, is_undo, kept_until, error,"
+                 " is_of_files FROM roost_last_restores WHERE server_id = ?",
                  DB_PARAMS(db_int(server_id)), &rows, err) < 0)
         return -1;
     int found = db_next(&rows, err);
@@ -153,6 +161,7 @@ int server_restore_last(struct db_session *session, int64_t server_id,
         last->ended_at_us = db_get_time_us(&rows, 2);
         last->is_undo = db_get_int(&rows, 3) != 0;
         last->kept_until_us = db_get_time_us(&rows, 4);
+        last->is_of_files = db_get_int(&rows, 6) != 0;
         const char *error = db_get_text(&rows, 5);
         snprintf(last->error, sizeof(last->error), "%s", error == NULL ? "" : error);
     }

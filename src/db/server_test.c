@@ -206,17 +206,21 @@ static void the_restore_that_a_state_stands_for_is_the_latest(void **state)
     struct backup second = {.server_id = id};
     assert_ok(backup_insert(session, &first, &err));
     assert_ok(backup_insert(session, &second, &err));
-    int64_t backup_id = -1;
-    assert_int_equal(server_restore_find(session, id, &backup_id, &err), 0);
-    assert_int_equal(backup_id, -1);
-    assert_ok(server_restore_begin(session, id, first.id, &err));
-    assert_ok(server_restore_begin(session, id, second.id, &err));
-    assert_int_equal(server_restore_find(session, id, &backup_id, &err), 1);
-    assert_int_equal(backup_id, second.id);
+    struct server_restore wanted = {.backup_id = first.id, .is_of_files = true};
+    struct server_restore found = {.backup_id = -1};
+    assert_int_equal(server_restore_find(session, id, &found, &err), 0);
+    assert_int_equal(found.backup_id, -1);
+    assert_ok(server_restore_begin(session, id, &wanted, &err));
+    assert_int_equal(server_restore_find(session, id, &found, &err), 1);
+    assert_true(found.backup_id == first.id && found.is_of_files);
+    wanted = (struct server_restore){.backup_id = second.id};
+    assert_ok(server_restore_begin(session, id, &wanted, &err));
+    assert_int_equal(server_restore_find(session, id, &found, &err), 1);
+    assert_true(found.backup_id == second.id && !found.is_of_files);
     assert_ok(server_restore_end(session, id, &err));
     assert_ok(server_restore_end(session, id, &err));
-    assert_int_equal(server_restore_find(session, id, &backup_id, &err), 0);
-    assert_fails(server_restore_begin(session, 99, first.id, &err), ERROR_CONFLICT);
+    assert_int_equal(server_restore_find(session, id, &found, &err), 0);
+    assert_fails(server_restore_begin(session, 99, &wanted, &err), ERROR_CONFLICT);
     db_rollback(session);
 }
 
@@ -229,24 +233,25 @@ static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
     struct backup backup = {.server_id = id};
     struct server_last_restore last;
     assert_ok(backup_insert(session, &backup, &err));
+    struct server_restore restore = {.backup_id = backup.id};
     assert_int_equal(server_restore_last(session, id, &last, &err), 0);
     struct server_last_restore ended = {.is_successful = false, .error = "no space"};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
     assert_ok(server_restore_note(session, id, &ended, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 1);
     assert_string_equal(last.error, "no space");
-    ended = (struct server_last_restore){.is_successful = true,
-                                         .kept_until_us = INT64_C(1700000000) * 1000000};
+    ended = (struct server_last_restore){
+        .is_successful = true, .is_of_files = true, .kept_until_us = INT64_C(1700000000) * 1000000};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
     assert_ok(server_restore_note(session, id, &ended, &err));
     assert_ok(backup_delete(session, backup.id, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 1);
     assert_string_equal(last.backup, backup.uuid);
-    assert_true(last.is_successful);
+    assert_true(last.is_successful && last.is_of_files);
     assert_true(last.ended_at_us > 0);
     assert_true(last.kept_until_us == ended.kept_until_us);
     assert_false(last.is_undo);
-    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_ok(server_restore_begin(session, id, &restore, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 0);
     db_rollback(session);
 }
@@ -259,18 +264,19 @@ static void an_undo_needs_no_backup_and_takes_the_place_of_a_restore(void **stat
         fixture_add_server(session, fixture_add_node(session, "n"), fixture_add_user(session, "a"));
     struct backup backup = {.server_id = id};
     struct server_last_restore last, ended = {.is_undo = true};
-    int64_t found;
+    struct server_restore found;
     assert_ok(backup_insert(session, &backup, &err));
+    struct server_restore restore = {.backup_id = backup.id};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup.uuid);
     assert_int_equal(server_undo_find(session, id, &err), 0);
-    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_ok(server_restore_begin(session, id, &restore, &err));
     assert_ok(server_undo_begin(session, id, &err));
     assert_int_equal(server_undo_find(session, id, &err), 1);
     assert_int_equal(server_restore_find(session, id, &found, &err), 0);
     assert_ok(server_restore_note(session, id, &ended, &err));
     assert_int_equal(server_restore_last(session, id, &last, &err), 1);
     assert_true(last.is_undo && last.kept_until_us == 0);
-    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    assert_ok(server_restore_begin(session, id, &restore, &err));
     assert_int_equal(server_undo_find(session, id, &err), 0);
     assert_int_equal(server_restore_last(session, id, &last, &err), 0);
     db_rollback(session);
@@ -290,7 +296,8 @@ static void a_limit_can_be_set_and_a_deleted_server_takes_its_rows_along(void **
     server_free(&found);
     struct backup backup = {.server_id = id, .lease_until_us = time_now_us()};
     assert_ok(backup_insert(session, &backup, &err));
-    assert_ok(server_restore_begin(session, id, backup.id, &err));
+    struct server_restore restore = {.backup_id = backup.id};
+    assert_ok(server_restore_begin(session, id, &restore, &err));
     assert_ok(subuser_set(session, ann, id, "[]", &err));
     assert_ok(server_delete(session, id, &err));
     assert_fails(server_delete(session, id, &err), ERROR_NOT_FOUND);

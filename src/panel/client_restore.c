@@ -22,8 +22,8 @@ static enum api_error restore_error(const struct server *server, const struct ba
 }
 
 /* Under the lock: the backup and the server as they are now. */
-static int begin_in(struct client_call *call, struct db_session *session, bool truncate,
-                    enum api_error *refusal, struct error *err)
+static int begin_in(struct client_call *call, struct db_session *session,
+                    const struct client_restore *wanted, enum api_error *refusal, struct error *err)
 {
     struct server server = {0};
     struct backup backup = {0};
@@ -50,21 +50,24 @@ static int begin_in(struct client_call *call, struct db_session *session, bool t
         *refusal = API_ERROR_BACKUP_DELETING;
     if (*refusal != API_ERROR_COUNT)
         return 0;
-    struct client_event event = {"server:backup.restore", &call->backup, "truncate", truncate};
+    struct client_event event = {"server:backup.restore", &call->backup, "truncate",
+                                 wanted->truncate};
+    struct server_restore restore = {.backup_id = call->backup.id,
+                                     .is_of_files = wanted->files != NULL};
     if (server_change_status(session, call->view->server.id, SERVER_NORMAL, SERVER_RESTORING_BACKUP,
                              err) < 0 ||
-        server_restore_begin(session, call->view->server.id, call->backup.id, err) < 0)
+        server_restore_begin(session, call->view->server.id, &restore, err) < 0)
         return -1;
     return client_record(call, session, &event, err);
 }
 
-static int begin(struct client_call *call, bool truncate, enum api_error *refusal,
-                 struct error *err)
+static int begin(struct client_call *call, const struct client_restore *wanted,
+                 enum api_error *refusal, struct error *err)
 {
     struct db_session *session = db_begin(call->panel->db, err);
     if (session == NULL)
         return -1;
-    int done = begin_in(call, session, truncate, refusal, err);
+    int done = begin_in(call, session, wanted, refusal, err);
     if (done < 0 || *refusal != API_ERROR_COUNT) {
         db_rollback(session);
         return done;
@@ -75,11 +78,11 @@ static int begin(struct client_call *call, bool truncate, enum api_error *refusa
 static int put_back_in(struct client_call *call, struct db_session *session, struct error *err)
 {
     int64_t server_id = call->view->server.id;
-    int64_t backup_id = 0;
-    int found = server_restore_find(session, server_id, &backup_id, err);
+    struct server_restore restore;
+    int found = server_restore_find(session, server_id, &restore, err);
     if (found < 0)
         return -1;
-    if (found == 0 || backup_id != call->backup.id)
+    if (found == 0 || restore.backup_id != call->backup.id)
         return 0;
     struct server server = {0};
     found = server_find_by_id(session, server_id, &server, err);
@@ -174,7 +177,7 @@ static void restore_with(struct client_call *call, const struct client_restore *
     enum api_error refusal = API_ERROR_COUNT;
     if (restore->files != NULL && !node_can_select(call, link))
         return;
-    if (begin(call, restore->truncate, &refusal, &err) < 0) {
+    if (begin(call, restore, &refusal, &err) < 0) {
         client_fail(call, &err);
     } else if (refusal != API_ERROR_COUNT) {
         client_refuse(call, refusal);

@@ -92,7 +92,9 @@ static bool dispatch(struct client_call *call, const struct node_link *link,
     else
         put_back(call, last);
     if (outcome.status == 404)
-        client_refuse(call, API_ERROR_NO_UNDO);
+        client_refuse(call, last != NULL && last->is_successful && last->is_of_files
+                                ? API_ERROR_NO_UNDO_OF_FILES
+                                : API_ERROR_NO_UNDO);
     else
         client_refuse_outcome(call, &outcome);
     return false;

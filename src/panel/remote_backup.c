@@ -185,19 +185,18 @@ void remote_backup_heartbeat(struct remote_call *call)
  * begun by another panel.
  */
 static int is_restoring(struct db_session *session, const struct backup *backup, bool *is_it,
-                        bool *has_row, struct error *err)
+                        struct server_restore *row, struct error *err)
 {
     struct server server = {0};
-    int64_t backup_id = 0;
+    *row = (struct server_restore){.backup_id = 0};
     int found = server_find_by_id(session, backup->server_id, &server, err);
-    int rows = found < 0 ? -1 : server_restore_find(session, backup->server_id, &backup_id, err);
+    int rows = found < 0 ? -1 : server_restore_find(session, backup->server_id, row, err);
     int undoing = rows < 0 ? -1 : server_undo_find(session, backup->server_id, err);
     bool has_state = found > 0 && server.status == SERVER_RESTORING_BACKUP;
     server_free(&server);
     if (undoing < 0)
         return -1;
-    *has_row = rows > 0 && backup_id == backup->id;
-    *is_it = has_state && undoing == 0 && (rows == 0 || *has_row);
+    *is_it = has_state && undoing == 0 && (rows == 0 || row->backup_id == backup->id);
     return 0;
 }
 
@@ -206,9 +205,11 @@ static int end_restore(struct remote_call *call, struct db_session *session,
                        struct error *err)
 {
     const struct remote_restore_report *report = argument;
-    bool is_it, has_row;
-    if (is_restoring(session, backup, &is_it, &has_row, err) < 0)
+    bool is_it;
+    struct server_restore row;
+    if (is_restoring(session, backup, &is_it, &row, err) < 0)
         return -1;
+    bool has_row = row.backup_id == backup->id;
     if (!is_it && !has_row)
         return 0;
     if (is_it && server_set_status(session, backup->server_id, SERVER_NORMAL, err) < 0)
@@ -216,6 +217,7 @@ static int end_restore(struct remote_call *call, struct db_session *session,
     if (has_row && server_restore_end(session, backup->server_id, err) < 0)
         return -1;
     struct server_last_restore ended = {.is_successful = report->is_successful,
+                                        .is_of_files = has_row && row.is_of_files,
                                         .kept_until_us = report->kept_until_us};
     snprintf(ended.backup, sizeof(ended.backup), "%s", backup->uuid);
     snprintf(ended.error, sizeof(ended.error), "%s", report->error);

@@ -157,14 +157,14 @@ static int note_busy(const struct server *server, void *context, struct error *e
 static int end_restore(struct remote_call *call, struct db_session *session, int64_t server_id,
                        struct error *err)
 {
-    int64_t backup_id = 0;
-    int found = server_restore_find(session, server_id, &backup_id, err);
+    struct server_restore restore = {.backup_id = 0};
+    int found = server_restore_find(session, server_id, &restore, err);
     int undoing = found < 0 ? -1 : server_undo_find(session, server_id, err);
     if (undoing < 0 || (found > 0 && server_restore_end(session, server_id, err) < 0) ||
         (undoing > 0 && server_undo_end(session, server_id, err) < 0))
         return -1;
     struct backup backup = {0};
-    int has_backup = found > 0 ? backup_find_by_id(session, backup_id, &backup, err) : 0;
+    int has_backup = found > 0 ? backup_find_by_id(session, restore.backup_id, &backup, err) : 0;
     scope_buf struct buf properties = BUF_INIT;
     panel_properties(&properties, has_backup > 0 ? backup.name : NULL, NULL, false);
     struct server_last_restore ended = {.error = "the node was restarted"};
@@ -177,7 +177,7 @@ static int end_restore(struct remote_call *call, struct db_session *session, int
         .ip = call->request->remote_address,
         .properties = properties.data,
         .server_id = server_id,
-        .backup_id = backup_id,
+        .backup_id = restore.backup_id,
         .at_us = call->now_us,
     };
     return has_backup < 0 ? -1 : activity_insert(session, &activity, err);
