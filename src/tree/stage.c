@@ -18,8 +18,7 @@
 #include "base/scope.h"
 #include "tree/stage_internal.h"
 
-/* An unnamed file in the parent; where the file system has none, one whose name goes at once. */
-static int open_unnamed(int parent_fd, struct error *err)
+int stage_open_unnamed(int parent_fd, struct error *err)
 {
     int fd = openat(parent_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
     if (fd >= 0)
@@ -106,7 +105,7 @@ struct stage *stage_create(int parent_fd, const char *live_name, const char *sta
     if (stage == NULL)
         return NULL;
     stage->options = *options;
-    int ledger_fd = open_unnamed(stage->parent_fd, err);
+    int ledger_fd = stage_open_unnamed(stage->parent_fd, err);
     if (ledger_fd >= 0) {
         ledger_open(&stage->ledger, ledger_fd);
         if (make_box(stage, err) == 0) {
@@ -138,6 +137,11 @@ struct stage *stage_reopen(int parent_fd, const char *live_name, const char *sta
 struct sink *stage_sink(struct stage *stage)
 {
     return &stage->sink;
+}
+
+int stage_tree_fd(const struct stage *stage)
+{
+    return stage->root_fd;
 }
 
 void stage_identity(const struct stage *stage, uint64_t *device, uint64_t *inode)

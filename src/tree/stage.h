@@ -3,6 +3,7 @@
 #define TREE_STAGE_H
 
 #include "base/thread.h"
+#include "snapshot/ignore.h"
 #include "snapshot/selection.h"
 #include "snapshot/sink.h"
 #include "tree/exchange.h"
@@ -71,17 +72,25 @@ struct stage *stage_reopen(int parent_fd, const char *live_name, const char *sta
  */
 struct sink *stage_sink(struct stage *stage);
 
+/* The staged directory, borrowed: to be read once the sink is finished. */
+int stage_tree_fd(const struct stage *stage);
+
 /* What is copied at most, where it cannot be cloned, only so that the replaced tree can be kept. */
 #define MERGE_COPIES_MAX_BYTES (UINT64_C(4) << 30)
+
+/* Lists of ignore rules, each judged by itself. */
+#define MERGE_LEAVE_MAX 2
 
 /* What of the live directory stays. */
 struct merge_options {
     const struct selection *staged; /* what the stage was filled with; NULL: everything */
     const struct selection
-        *except;                 /* what it wants stays only where it is staged; NULL: all stays */
-    const struct cancel *cancel; /* NULL: cannot be cancelled */
-    bool wants_copies;           /* of files that stay, for a replaced tree that is kept */
-    uint64_t rate_bytes_per_s;   /* of copies; 0: no limit */
+        *except; /* what it wants stays only where it is staged; NULL: all stays */
+    const struct ignore *leave[MERGE_LEAVE_MAX]; /* what one of them ignores is left alone */
+    bool removes_rest;                           /* nothing stays but what `leave` says */
+    const struct cancel *cancel;                 /* NULL: cannot be cancelled */
+    bool wants_copies;         /* of files that stay, for a replaced tree that is kept */
+    uint64_t rate_bytes_per_s; /* of copies; 0: no limit */
 };
 
 /*
@@ -93,10 +102,16 @@ struct merge_options {
  * types, the stage wins.  Directories on the way to what is `staged` keep the live mode, owner and time.
  * What stays keeps its extended attributes and ACLs, whatever STAGE_XATTRS says: those of a directory that both
  * have lie under the stage's.  What cannot be read or set is named in the sink's report.
+ *
+ * What rules of `leave` ignore, a directory with all below it where a backup would leave it out so, is
+ * afterwards as it is live, whatever the stage had there: what is not live goes from the stage.
+ * Parents that the stage lacks are made as they are live.
+ *
  * After sink_finish(); durable again when this returns 0.  Nobody should write to the live
  * directory meanwhile: what is made there behind our back is not in the stage.
  * DENIED: a live directory that we may not read.  INVALID: on the way to what is staged, there is
- * something live that is no directory, and would be lost.  CANCELLED.
+ * something live that is no directory, and would be lost; or both ends need one path: what is left alone lies
+ * in something that is staged as a file, or the other way round.  CANCELLED.
  */
 int stage_merge_live(struct stage *stage, const struct merge_options *options, struct error *err);
 

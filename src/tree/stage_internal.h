@@ -88,6 +88,9 @@ int ledger_read(const struct ledger *ledger, uint64_t *at, struct buf *path_out,
 /* Set what the ledger holds on the directories of the stage, deepest first, and empty it. */
 int ledger_apply(struct stage *stage, struct error *err);
 
+/* stage.c: an unnamed file in the directory; where the file system has none, one whose name goes at once. */
+int stage_open_unnamed(int parent_fd, struct error *err);
+
 /* stage_write.c */
 extern const struct sink_ops stage_sink_ops;
 

@@ -32,6 +32,16 @@ static void close_directory(DIR **dir)
         closedir(*dir);
 }
 
+int merge_open_live(struct merge *merge, const char *path, struct error *err)
+{
+    if (merge->live_root_fd < 0)
+        return -1;
+    int fd = beneath_open_raw(merge->live_root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+        return -1;
+    return fd < 0 ? error_set_os(err, -fd, "opening live '%.200s'", path) : fd;
+}
+
 /* Whether the current path leads to what is staged, and is itself not meant. */
 static bool is_on_the_way(const struct merge *merge)
 {
@@ -46,42 +56,43 @@ static bool is_excepted(const struct merge *merge)
     return except != NULL && selection_look(except, buf_slice(&merge->path)) == SELECTION_WANTED;
 }
 
-void merge_read_xattrs(struct merge *merge, int fd)
+void merge_read_xattrs(struct merge *merge, int fd, struct slice path)
 {
     if (!xattrs_read(&merge->xattr_room, fd, &merge->xattrs))
-        report_add(merge->stage->sink.report, REPORT_ALTERED, buf_slice(&merge->path),
+        report_add(merge->stage->sink.report, REPORT_ALTERED, path,
                    "some of its extended attributes are not kept");
 }
 
-/*
- * The extended attributes that the directory ends with: the live one's, and over them those of an entry that
- * made it.  Until then it has none, so that what comes into it gets nothing from a default ACL.
- */
-static void take_xattrs(struct merge *merge, const char *name, bool has_entry)
-{
-    scope_fd int live_fd = beneath_open_raw(merge->live_fd, name, O_RDONLY | O_DIRECTORY, 0);
-    scope_fd int staged_fd = beneath_open_raw(merge->staged_fd, name, O_RDONLY | O_DIRECTORY, 0);
-    buf_clear(&merge->xattrs);
-    if (live_fd < 0 || staged_fd < 0)
-        return; /* gone, or the visit says why */
-    merge_read_xattrs(merge, live_fd);
-    if (has_entry)
-        merge_read_xattrs(merge, staged_fd);
-    xattrs_remove(&merge->xattr_room, staged_fd);
-}
-
-/* The current directory is merged later, and ends with these attributes. */
-static int enqueue(struct merge *merge, const char *name, const struct stat *status, bool has_entry,
-                   struct error *err)
+int merge_note(struct merge *merge, struct slice path, const struct stat *status,
+               const int from_fds[2], int staged_fd, struct error *err)
 {
     struct attributes attributes = attributes_of_stat(status);
-    if (!entry_path_is_canonical(buf_slice(&merge->path)))
-        return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
-    take_xattrs(merge, name, has_entry);
+    buf_clear(&merge->xattrs);
+    for (int i = 0; i < 2; i++)
+        if (from_fds[i] >= 0)
+            merge_read_xattrs(merge, from_fds[i], path);
+    if (staged_fd >= 0)
+        xattrs_remove(&merge->xattr_room, staged_fd);
     struct slice xattrs = buf_slice(&merge->xattrs);
     if (stage_take_space(merge->stage, xattrs.length, err) < 0)
         return -1;
-    return ledger_add(&merge->stage->ledger, buf_slice(&merge->path), &attributes, xattrs, err);
+    return ledger_add(&merge->stage->ledger, path, &attributes, xattrs, err);
+}
+
+/* The current directory is merged later, and ends as the live one, or as the entry that made it. */
+static int enqueue(struct merge *merge, const char *name, const struct stat *status, bool has_entry,
+                   struct error *err)
+{
+    int flags = O_RDONLY | O_DIRECTORY;
+    if (!entry_path_is_canonical(buf_slice(&merge->path)))
+        return error_set(err, ERROR_LIMIT, "'%.200s…' is nested too deep", merge->path.data);
+    scope_fd int live_fd = beneath_open_raw(merge->live_fd, name, flags, 0);
+    scope_fd int staged_fd = beneath_open_raw(merge->staged_fd, name, flags, 0);
+    /* Where one is gone or closed, the visit says why. */
+    bool has_both = live_fd >= 0 && staged_fd >= 0;
+    int from_fds[] = {has_both ? live_fd : -1, has_both && has_entry ? staged_fd : -1};
+    return merge_note(merge, buf_slice(&merge->path), status, from_fds, has_both ? staged_fd : -1,
+                      err);
 }
 
 static int merge_directory_name(struct merge *merge, const char *name, struct error *err)
@@ -123,11 +134,6 @@ static int check_way(struct merge *merge, const char *name, struct error *err)
 static int merge_name(struct merge *merge, const struct dirent *item, struct error *err)
 {
     const char *name = item->d_name;
-    budget_pace();
-    buf_truncate(&merge->path, merge->directory_length);
-    if (merge->directory_length > 0)
-        buf_add_char(&merge->path, '/');
-    buf_add_str(&merge->path, name);
     if (is_excepted(merge))
         return 0;
     if (item->d_type == DT_DIR)
@@ -155,20 +161,40 @@ static int merge_name(struct merge *merge, const struct dirent *item, struct err
     return merge_copy_object(merge, name, err);
 }
 
-static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
+static void set_path(struct merge *merge, const char *name)
 {
+    buf_truncate(&merge->path, merge->directory_length);
+    if (merge->directory_length > 0)
+        buf_add_char(&merge->path, '/');
+    buf_add_str(&merge->path, name);
+}
+
+int merge_list(struct merge *merge, int dir_fd,
+               int (*visit)(struct merge *merge, const struct dirent *item, struct error *err),
+               struct error *err)
+{
+    DIR *dir SCOPE(close_directory) = fdopendir(dir_fd);
+    if (dir == NULL) {
+        error_set_os(err, errno, "listing '%.200s'", merge->path.data);
+        close(dir_fd);
+        return -1;
+    }
     for (;;) {
         errno = 0;
         const struct dirent *item = readdir(dir);
         if (item == NULL)
-            return errno == 0 ? 0 : error_set_os(err, errno, "listing the live directory");
+            return errno == 0 ? 0 : error_set_os(err, errno, "listing a directory");
         if (cancel_is_set(merge->options->cancel))
             return error_set(err, ERROR_CANCELLED, "cancelled");
         bool is_dots =
             item->d_name[0] == '.' &&
             (item->d_name[1] == '\0' || (item->d_name[1] == '.' && item->d_name[2] == '\0'));
         bool is_own = merge->directory_length == 0 && tree_is_own_name(item->d_name);
-        if (!is_dots && !is_own && merge_name(merge, item, err) < 0)
+        if (is_dots || is_own)
+            continue;
+        budget_pace();
+        set_path(merge, item->d_name);
+        if (visit(merge, item, err) < 0)
             return -1;
     }
 }
@@ -176,23 +202,18 @@ static int merge_listing(struct merge *merge, DIR *dir, struct error *err)
 /* The directory merge->path.  Gone from the live tree since it was queued: nothing to add. */
 static int merge_directory(struct merge *merge, struct error *err)
 {
-    int flags = O_RDONLY | O_DIRECTORY;
     const char *path = merge->path.data;
     merge->directory_length = merge->path.length;
-    scope_fd int live_fd = beneath_open_raw(merge->live_root_fd, path, flags, 0);
-    if (live_fd == -ENOENT || live_fd == -ENOTDIR || live_fd == -ELOOP)
-        return 0;
+    scope_fd int live_fd = merge_open_live(merge, path, err);
     if (live_fd < 0)
-        return error_set_os(err, -live_fd, "opening live '%.200s'", path);
-    scope_fd int staged_fd = beneath_open(merge->stage->root_fd, path, flags, 0, err);
+        return error_is_set(err) ? -1 : 0;
+    scope_fd int staged_fd =
+        beneath_open(merge->stage->root_fd, path, O_RDONLY | O_DIRECTORY, 0, err);
     if (staged_fd < 0)
         return -1;
-    DIR *dir SCOPE(close_directory) = fdopendir(live_fd);
-    if (dir == NULL)
-        return error_set_os(err, errno, "listing live '%.200s'", path);
-    merge->live_fd = scope_take_fd(&live_fd); /* the DIR's now */
+    merge->live_fd = scope_take_fd(&live_fd); /* the listing's now */
     merge->staged_fd = staged_fd;
-    return merge_listing(merge, dir, err);
+    return merge_list(merge, merge->live_fd, merge_name, err);
 }
 
 static int merge_all(struct merge *merge, struct error *err)
@@ -205,6 +226,7 @@ static int merge_all(struct merge *merge, struct error *err)
     if (fstat(merge->stage->root_fd, &root) < 0 || fstat(merge->live_root_fd, &live) < 0 ||
         fchmod(merge->stage->root_fd, (root.st_mode & 07777) | OWNER_BITS) < 0)
         return error_set_os(err, errno, "opening the stage for more");
+    buf_clear(&merge->path);
     bool has_entry = merge->stage->has_root_entry && !is_on_the_way(merge);
     merge->live_fd = merge->live_root_fd;
     merge->staged_fd = merge->stage->root_fd;
@@ -216,16 +238,30 @@ static int merge_all(struct merge *merge, struct error *err)
     return more;
 }
 
+/* What is left alone comes first: where the rest of the live tree then is, it finds its place taken. */
+static int merge_parts(struct merge *merge, struct error *err)
+{
+    const struct merge_options *options = merge->options;
+    bool has_leave = false;
+    for (size_t i = 0; i < MERGE_LEAVE_MAX; i++)
+        has_leave |= options->leave[i] != NULL && !ignore_is_empty(options->leave[i]);
+    if (has_leave && merge_leave(merge, err) < 0)
+        return -1;
+    if (merge->live_root_fd < 0 || options->removes_rest)
+        return 0;
+    if (has_leave && ledger_apply(merge->stage, err) < 0)
+        return -1;
+    return merge_all(merge, err);
+}
+
 int stage_merge_live(struct stage *stage, const struct merge_options *options, struct error *err)
 {
     assert(stage->sink.is_finished && !stage->is_exchanged);
     scope_fd int live_root_fd =
         beneath_open_raw(stage->parent_fd, stage->live_name, O_RDONLY | O_DIRECTORY, 0);
-    if (live_root_fd == -ENOENT)
-        return 0;
-    if (live_root_fd < 0)
+    if (live_root_fd < 0 && live_root_fd != -ENOENT)
         return error_set_os(err, -live_root_fd, "opening '%s'", stage->live_name);
-    if (stage_check_mounts(stage, err) < 0)
+    if (live_root_fd >= 0 && stage_check_mounts(stage, err) < 0)
         return -1;
 
     /* What is live already is kept as it is. */
@@ -234,16 +270,20 @@ int stage_merge_live(struct stage *stage, const struct merge_options *options, s
     struct merge merge = {.stage = stage,
                           .options = options,
                           .live_root_fd = live_root_fd,
+                          .live_fd = -1,
+                          .staged_fd = -1,
                           .is_copying = options->wants_copies,
                           .links = links_new(LINKS_MAX_BYTES),
                           .path = BUF_INIT,
-                          .xattrs = BUF_INIT};
+                          .xattrs = BUF_INIT,
+                          .queue = {.fd = -1}};
     throttle_init(&merge.throttle, options->rate_bytes_per_s);
-    int result = merge_all(&merge, err);
+    int result = merge_parts(&merge, err);
     buf_free(&merge.path);
     buf_free(&merge.xattrs);
     free(merge.xattr_room);
     links_free(merge.links);
+    ledger_close(&merge.queue);
     if (result == 0 && merge.has_linked)
         result = exchange_mark_shared(stage->box_fd, err);
     if (result < 0)

@@ -85,7 +85,7 @@ static int fill(struct merge *merge, int from_fd, int to_fd, const struct stat *
         return -1;
     struct slice path = buf_slice(&merge->path);
     buf_clear(&merge->xattrs);
-    merge_read_xattrs(merge, from_fd);
+    merge_read_xattrs(merge, from_fd, buf_slice(&merge->path));
     struct slice xattrs = buf_slice(&merge->xattrs);
     stage_set_xattrs(merge->stage, to_fd, path, xattrs, XATTR_PLAIN);
     if (stage_apply(merge->stage, to_fd, path, attributes_of_stat(status), err) < 0)
