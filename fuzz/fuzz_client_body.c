@@ -66,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct api_violations violations = {0};
     client_api_read_restore(body, &restore, &violations);
     assert(restore.files == NULL || selection_count(restore.files) <= SELECTION_PATHS_MAX);
+    assert(violations.count > 0 || restore.ignored.length <= CLIENT_IGNORED_MAX_BYTES);
+    assert(violations.count > 0 || restore.leaves_ignored || restore.ignored.length == 0);
     client_restore_free(&restore);
     struct remote_restore_report restore_report;
     remote_api_read_restore_report(body, &restore_report);

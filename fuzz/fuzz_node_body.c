@@ -52,6 +52,9 @@ static void read_restore(struct slice body)
         struct job *job = through_journal(JOB_RESTORE, json.data);
         assert(job->truncates == order.truncate);
         assert(strcmp(job->checksum, order.checksum) == 0);
+        assert(job->leaves_ignored == order.leaves_ignored);
+        assert(order.ignore.length <= NODE_IGNORE_MAX_BYTES);
+        assert(strcmp(job->ignore, order.ignore.data) == 0);
         assert((job->files == NULL) == (order.files == NULL));
         for (size_t i = 0; order.files != NULL && i < selection_count(order.files); i++)
             assert(slice_equal(selection_path(job->files, i), selection_path(order.files, i)));

@@ -136,15 +136,20 @@ def everything(server):
 @pytest.mark.crash
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("truncate,leave", [(True, None), (False, None), (True, ["later", "d/c"])],
+                         ids=["True", "False", "leave_ignored"])
 @pytest.mark.parametrize("crashing", [{"restore.exchange": way} for way in ("directory", "entries")], indirect=True,
                          ids=["directory", "entries"])
-def test_restore(crashing, truncate):
+def test_restore(crashing, truncate, leave):
     old = {"a.txt": b"one", "d/b": os.urandom(200_000), "d/c": b"c", "link": "a.txt"}
     new = {"a.txt": b"two", "d/b": b"changed", "later": b"later", "link": "d/c"}
     server = crashing.add_server(old)
     backup = server.backup()["uuid"]
-    restored = old if truncate else {**old, "later": b"later"}
+    restored = old if truncate and not leave else {**old, "later": b"later"}
+    body = {"truncate": truncate}
+    if leave:
+        body.update(leave_ignored=True, ignored=leave)
+        del restored["d/c"]  # it is not there
 
     def changed():
         for name in ("d/c", "link"):
@@ -154,14 +159,14 @@ def test_restore(crashing, truncate):
 
     changed()
     crashing.control.arm(0)
-    assert server.restore(backup, truncate=truncate).status_code == 204
+    assert server.restore(backup, **body).status_code == 204
     crashing.wait_node_idle()
     total = crashing.control.counted()
     assert server.tree() == restored
     deaths = outcomes = 0
     for point in points(total + 2):
         before = changed()
-        deaths += survive(crashing, lambda: server.restore(backup, truncate=truncate, wait=False), point, torn=False)
+        deaths += survive(crashing, lambda: server.restore(backup, wait=False, **body), point, torn=False)
         wait_until("the server's state to end", lambda: server.status() is None, SETTLE_S)
         tree = server.tree()
         assert tree in (before, restored), f"point {point}: a mix"

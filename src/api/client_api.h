@@ -83,6 +83,9 @@ void client_create_free(struct client_create *create);
 struct client_restore {
     bool truncate;           /* true where the body does not say */
     struct selection *files; /* ours: only these; NULL: everything */
+    bool leaves_ignored;     /* ours: "leave_ignored" */
+    bool has_ignored;        /* "ignored" stands for the backup's list, be it empty */
+    struct buf ignored;      /* as in client_create */
 };
 void client_api_read_restore(const json_t *body, struct client_restore *restore,
                              struct api_violations *violations);
@@ -195,7 +198,7 @@ int client_api_backup_view(struct client_api *api, const char *server, const cha
 json_t *client_api_backup_list(struct client_api *api, const char *server, int64_t page,
                                int64_t per_page, struct error *err);
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
-                              bool truncate, const struct selection *files, struct error *err);
+                              const struct client_restore *restore, struct error *err);
 int client_api_restore_undo(struct client_api *api, const char *server, struct error *err);
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err);

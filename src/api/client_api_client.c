@@ -246,18 +246,22 @@ static int order(struct client_api *api, const char *method, const struct buf *p
 }
 
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
-                              bool truncate, const struct selection *files, struct error *err)
+                              const struct client_restore *restore, struct error *err)
 {
     scope_buf struct buf path = BUF_INIT;
     scope_buf struct buf body = BUF_INIT;
     add_path(&path, server, backup, "restore");
     struct json_writer w = json_writer_to(&body);
     json_begin_object(&w);
-    json_field_bool(&w, "truncate", truncate);
-    if (files != NULL) {
+    json_field_bool(&w, "truncate", restore->truncate);
+    if (restore->files != NULL) {
         json_key(&w, "files");
-        api_files_write(&w, files);
+        api_files_write(&w, restore->files);
     }
+    if (restore->leaves_ignored)
+        json_field_bool(&w, "leave_ignored", true);
+    if (restore->has_ignored)
+        json_field_string(&w, "ignored", restore->ignored.data);
     json_end_object(&w);
     return order(api, "POST", &path, buf_slice(&body), err);
 }

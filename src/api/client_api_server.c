@@ -301,15 +301,24 @@ void client_create_free(struct client_create *create)
 void client_api_read_restore(const json_t *body, struct client_restore *restore,
                              struct api_violations *violations)
 {
-    *restore = (struct client_restore){.truncate = true};
+    *restore = (struct client_restore){.truncate = true, .ignored = BUF_INIT};
     read_bool(body, "truncate", "truncate", &restore->truncate, violations);
     read_files(body, &restore->files, violations);
+    read_bool(body, "leave_ignored", "leave ignored", &restore->leaves_ignored, violations);
+    const json_t *ignored = json_object_get(body, "ignored");
+    restore->has_ignored = ignored != NULL && !json_is_null(ignored);
+    read_ignored(body, &restore->ignored, violations);
+    /* Whoever gives a list wants it to protect something. */
+    if (restore->has_ignored && !restore->leaves_ignored)
+        api_violation_add(violations, "ignored", "prohibited_unless",
+                          "The ignored field is prohibited unless leave ignored is true.");
 }
 
 void client_restore_free(struct client_restore *restore)
 {
     selection_free(restore->files);
-    restore->files = NULL;
+    buf_free(&restore->ignored);
+    *restore = (struct client_restore){.ignored = BUF_INIT};
 }
 
 static int64_t read_positive(const char *text, int64_t fallback, int64_t max)

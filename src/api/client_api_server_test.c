@@ -282,6 +282,39 @@ static void a_restore_truncates_unless_told_otherwise(void **state)
     assert_true(restore.truncate);
 }
 
+static void a_restore_leaves_alone_what_its_list_or_the_backups_says(void **state)
+{
+    static const struct {
+        const char *body;
+        bool leaves, has_list;
+        const char *list, *violations;
+    } rows[] = {
+        {"{}", false, false, "", ""},
+        {"{\"leave_ignored\":true}", true, false, "", ""},
+        {"{\"leave_ignored\":true,\"ignored\":null}", true, false, "", ""},
+        {"{\"leave_ignored\":1,\"ignored\":\"\"}", true, true, "", ""},
+        {"{\"leave_ignored\":true,\"ignored\":[\"a\",\"b\\nc\"]}", true, true, "a\nb\nc", ""},
+        {"{\"leave_ignored\":true,\"ignored\":\"a, b\"}", true, true, "a\nb", ""},
+        {"{\"ignored\":null}", false, false, "", ""},
+        {"{\"ignored\":\"a\"}", false, true, "a",
+         "ignored:prohibited_unless:The ignored field is prohibited unless leave ignored is true."},
+        {"{\"leave_ignored\":\"yes\"}", false, false, "",
+         "leave_ignored:boolean:The leave ignored field must be true or false."},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        json_t *body = parse(rows[i].body);
+        struct client_restore restore;
+        struct api_violations violations = {0};
+        client_api_read_restore(body, &restore, &violations);
+        assert_int_equal(restore.leaves_ignored, rows[i].leaves);
+        assert_int_equal(restore.has_ignored, rows[i].has_list);
+        assert_string_equal(restore.ignored.data, rows[i].list);
+        assert_string_equal(tell(&violations), rows[i].violations);
+        client_restore_free(&restore);
+        json_decref(body);
+    }
+}
+
 static void pages_are_positive_and_bounded(void **state)
 {
     static const struct {
@@ -446,6 +479,7 @@ int main(void)
         cmocka_unit_test(ignored_takes_lines_commas_and_arrays),
         cmocka_unit_test(ignored_has_a_limit),
         cmocka_unit_test(a_restore_truncates_unless_told_otherwise),
+        cmocka_unit_test(a_restore_leaves_alone_what_its_list_or_the_backups_says),
         cmocka_unit_test(pages_are_positive_and_bounded),
         cmocka_unit_test(links_lead_through_the_pages),
         cmocka_unit_test(a_backup_has_both_digest_fields_and_never_a_null_success),

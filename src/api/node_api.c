@@ -33,6 +33,10 @@ const char *node_feature_name(enum node_feature feature)
     switch (feature) {
     case NODE_FEATURE_FILES:
         return "files";
+    case NODE_FEATURE_LEAVE_IGNORED:
+        return "leave_ignored";
+    case NODE_FEATURES_END:
+        break;
     }
     return "";
 }

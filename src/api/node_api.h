@@ -67,6 +67,8 @@ struct node_restore_order {
     enum node_adapter adapter;
     bool truncate;
     struct selection *files; /* ours: only these; NULL: everything */
+    bool leaves_ignored;     /* ours: what is ignored stays as it is live */
+    struct buf ignore;       /* lines, for that; empty: those of .pteroignore */
     struct buf download_url;
     char checksum
         [160]; /* ours, optional: "type:hex" that the panel knows; "" where it does not say */
@@ -158,6 +160,9 @@ bool node_api_delete(struct node_api *api, const struct node_address *node, cons
  */
 enum node_feature {
     NODE_FEATURE_FILES = 1 << 0, /* "files": lists, contents and restores of single files */
+    NODE_FEATURE_LEAVE_IGNORED =
+        1 << 1, /* "leave_ignored": restores that leave ignored paths alone */
+    NODE_FEATURES_END = 1 << 2,
 };
 bool node_api_system(struct node_api *api, const struct node_address *node, unsigned *features,
                      struct node_outcome *outcome);

@@ -162,6 +162,10 @@ bool node_api_restore(struct node_api *api, const struct node_address *node, con
         json_key(&w, "files");
         api_files_write(&w, order->files);
     }
+    if (order->leaves_ignored) {
+        json_field_bool(&w, "leave_ignored", true);
+        json_field_string(&w, "ignore", order->ignore.data);
+    }
     json_end_object(&w);
     struct order sent = {NODE_OP_RESTORE, {server, backup}, buf_slice(&body)};
     return send_order(api, node, &sent, outcome);
@@ -213,8 +217,9 @@ static unsigned read_features(const json_t *answer)
     unsigned features = 0;
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        if (name != NULL && strcmp(name, node_feature_name(NODE_FEATURE_FILES)) == 0)
-            features |= NODE_FEATURE_FILES;
+        for (unsigned bit = 1; name != NULL && bit < NODE_FEATURES_END; bit <<= 1)
+            if (strcmp(name, node_feature_name(bit)) == 0)
+                features |= bit;
     }
     return features;
 }

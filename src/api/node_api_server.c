@@ -79,6 +79,16 @@ int node_api_parse_backup(struct slice body, struct node_backup_order *order, st
     return read_text(object, "ignore", NODE_IGNORE_MAX_BYTES, &order->ignore, err);
 }
 
+/* Absent is false. */
+static int read_flag(const json_t *object, const char *key, bool *value, struct error *err)
+{
+    const json_t *flag = json_object_get(object, key);
+    if (flag != NULL && !json_is_boolean(flag))
+        return error_set(err, ERROR_INVALID, "The %s field must be true or false.", key);
+    *value = json_is_true(flag);
+    return 0;
+}
+
 /* Absent and null are everything; so is a list that has the root in it. */
 static int read_files(const json_t *object, struct selection **files, struct error *err)
 {
@@ -99,17 +109,20 @@ static int read_files(const json_t *object, struct selection **files, struct err
 
 int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err)
 {
-    *order = (struct node_restore_order){.download_url = BUF_INIT};
+    *order = (struct node_restore_order){.download_url = BUF_INIT, .ignore = BUF_INIT};
     scope_json json_t *object = read_object(body, err);
     if (object == NULL)
         return -1;
     if (read_adapter(object, &order->adapter, err) < 0)
         return -1;
-    const json_t *truncate = json_object_get(object, "truncate_directory");
-    if (truncate != NULL && !json_is_boolean(truncate))
-        return error_set(err, ERROR_INVALID, "The truncate_directory field must be true or false.");
-    order->truncate = json_is_true(truncate);
+    if (read_flag(object, "truncate_directory", &order->truncate, err) < 0)
+        return -1;
     if (read_files(object, &order->files, err) < 0)
+        return -1;
+    if (read_flag(object, "leave_ignored", &order->leaves_ignored, err) < 0)
+        return -1;
+    if (order->leaves_ignored &&
+        read_text(object, "ignore", NODE_IGNORE_MAX_BYTES, &order->ignore, err) < 0)
         return -1;
     if (read_text(object, "download_url", NODE_URL_MAX_BYTES, &order->download_url, err) < 0)
         return -1;
@@ -176,6 +189,7 @@ void node_backup_order_free(struct node_backup_order *order)
 void node_restore_order_free(struct node_restore_order *order)
 {
     buf_free(&order->download_url);
+    buf_free(&order->ignore);
     selection_free(order->files);
-    *order = (struct node_restore_order){.download_url = BUF_INIT};
+    *order = (struct node_restore_order){.download_url = BUF_INIT, .ignore = BUF_INIT};
 }

@@ -289,13 +289,25 @@ static int run_restore(const struct invocation *invocation, struct error *err)
 {
     scope_target struct target target = {.server = ""};
     scope_selection struct selection *files = NULL;
+    scope_buf struct buf ignored = BUF_INIT;
     bool keeps = option_is_given(invocation, "no-truncate");
+    add_patterns(invocation, &ignored);
     if (keeps && option_is_given(invocation, "truncate"))
         return error_set(err, ERROR_INVALID, "'--truncate' and '--no-truncate' exclude each other");
+    if (ignored.length > 0 && !option_is_given(invocation, "leave-ignored"))
+        return error_set(err, ERROR_INVALID, "'--ignore' goes with '--leave-ignored'");
     if (read_paths(invocation, &files, err) < 0 ||
-        target_open(invocation, TARGET_BACKUP, &target, err) < 0 ||
-        client_api_backup_restore(target.contact.api, target.server, target.backup, !keeps, files,
-                                  err) < 0)
+        target_open(invocation, TARGET_BACKUP, &target, err) < 0)
+        return -1;
+    struct client_restore order = {
+        .truncate = !keeps,
+        .files = files,
+        .leaves_ignored = option_is_given(invocation, "leave-ignored"),
+        .has_ignored = ignored.length > 0,
+        .ignored = ignored,
+    };
+    if (client_api_backup_restore(target.contact.api, target.server, target.backup, &order, err) <
+        0)
         return -1;
     if (!option_is_given(invocation, "wait")) {
         say("the restore of %s has begun", target.backup);
@@ -455,6 +467,8 @@ static const struct command restore = {
             {"truncate", 0, NULL, "remove files that are not in the backup; the default"},
             {"no-truncate", 0, NULL, "keep files that are not in the backup"},
             {"only", 0, "PATH", "restore only this file or directory; repeatable", true},
+            {"leave-ignored", 0, NULL, "leave what the backup's ignore patterns match as it is"},
+            {"ignore", 'i', "PATTERN", "with --leave-ignored: this, not those; repeatable", true},
             {"wait", 'w', NULL, "wait until it is over"},
             OPTIONS_CONTACT,
             OPTION_END},

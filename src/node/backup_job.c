@@ -14,7 +14,6 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "node/node_internal.h"
-#include "tree/ignore_file.h"
 #include "tree/measure.h"
 #include "tree/walk.h"
 
@@ -22,25 +21,6 @@ enum {
     OMISSIONS_LOGGED = 5,
     OMISSIONS_KEPT = 100, /* in the journal */
 };
-
-/* The order's rules; where there are none, the tenant's.  A bad file of the tenant's is named and has no effect. */
-static struct ignore *read_rules(const struct job *job, enum ignore_mode mode, int root_fd,
-                                 struct error *err)
-{
-    if (job->ignore[0] != '\0')
-        return ignore_parse(slice_str(job->ignore), mode, err);
-    scope_buf struct buf text = BUF_INIT;
-    struct error reason = ERROR_INIT;
-    struct ignore *rules = NULL;
-    if (ignore_file_read(root_fd, &text, &reason) == 0)
-        rules = ignore_parse(buf_slice(&text), mode, &reason);
-    if (rules != NULL)
-        return rules;
-    if (reason.code != ERROR_NOT_FOUND)
-        log_warning(".pteroignore has no effect server=%s reason=%s", job->record.server,
-                    reason.text);
-    return ignore_parse(slice_str(""), mode, err);
-}
 
 static void log_omissions(const struct job *job, const struct report *report)
 {
@@ -62,7 +42,9 @@ static int capture_tree(struct node *node, struct job *job, int root_fd, int arc
                         struct archive_result *result, struct report *report, struct error *err)
 {
     const struct node_config *config = &node->config;
-    struct ignore *rules = read_rules(job, config->ignore_mode, root_fd, err);
+    struct ignore *rules = job->ignore[0] != '\0'
+                               ? ignore_parse(slice_str(job->ignore), config->ignore_mode, err)
+                               : rules_of_directory(node, job->record.server, root_fd);
     if (rules == NULL)
         return -1;
     struct archive_options archive_options = {

@@ -41,6 +41,7 @@ struct job *job_from_record(const struct journal_job *record, struct error *err)
     job->ignore = xstrdup(json_get_string(order, "ignore", ""));
     job->files = files;
     job->truncates = json_get_bool(order, "truncate", false);
+    job->leaves_ignored = json_get_bool(order, "leave_ignored", false);
     snprintf(job->checksum, sizeof(job->checksum), "%s", json_get_string(order, "checksum", ""));
     return job;
 }
@@ -73,6 +74,10 @@ void job_write_restore_order(struct buf *out, const struct node_restore_order *o
     if (order->files != NULL) {
         json_key(&w, "files");
         api_files_write(&w, order->files);
+    }
+    if (order->leaves_ignored) {
+        json_field_bool(&w, "leave_ignored", true);
+        json_field_string(&w, "ignore", order->ignore.data);
     }
     json_end_object(&w);
 }

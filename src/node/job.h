@@ -13,8 +13,9 @@ struct job {
     struct journal_job record;
 
     /* The order, read. */
-    char *ignore;            /* backups: pattern lines; "" where .pteroignore decides */
+    char *ignore;            /* pattern lines; "" where .pteroignore decides */
     bool truncates;          /* restores */
+    bool leaves_ignored;     /* restores: what the patterns match */
     bool is_limited_by_disk; /* restores: and by no quota that is smaller */
     struct selection *files; /* restores: only these; NULL: everything */
     char checksum[160];      /* restores: "type:hex" that the panel knows, or "" */

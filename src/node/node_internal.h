@@ -53,6 +53,14 @@ void job_run(struct job *job, void *context);
 int backup_run(struct node *node, struct job *job, struct journal_archive *archive,
                struct buf *capture, struct error *err);
 
+/*
+ * rules.c: those of a directory's .pteroignore, never NULL: a bad one is named in the log and has no effect.  And
+ * those of a restore that leaves ignored paths alone, the caller's to free; NULL where there is none.
+ */
+struct ignore *rules_of_directory(struct node *node, const char *server, int root_fd);
+int rules_of_restore(struct node *node, const struct job *job, const struct stage *stage,
+                     struct ignore *rules_out[MERGE_LEAVE_MAX], struct error *err);
+
 /* restore_job.c: stage, verify, exchange.  On 0 the live directory is the restored one. */
 int restore_run(struct node *node, struct job *job, struct error *err);
 

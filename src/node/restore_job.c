@@ -173,19 +173,20 @@ static int fill_stage(struct node *node, struct job *job, int archive_fd, struct
     return result;
 }
 
-/* What stays of the live tree: with neither, nothing. */
-static int merge(struct node *node, struct job *job, struct stage *stage, struct error *err)
+static int merge_by(struct node *node, struct job *job, struct stage *stage,
+                    struct ignore *const rules[MERGE_LEAVE_MAX], struct error *err)
 {
-    if (job->truncates && job->files == NULL)
-        return 0;
     struct merge_options options = {
         .staged = job->files,
         .except = job->truncates ? job->files : NULL,
+        .removes_rest = job->truncates && job->files == NULL,
         .cancel = &job->cancel,
         /* Beside single files everything stays the same file, open or not: then nothing is kept. */
         .wants_copies = node->config.keep_ms > 0 && job->files == NULL,
         .rate_bytes_per_s = node->config.write_limit_bytes_per_s,
     };
+    for (size_t i = 0; i < MERGE_LEAVE_MAX; i++)
+        options.leave[i] = rules[i];
     struct report report;
     report_init(&report);
     stage_sink(stage)->report = &report;
@@ -196,6 +197,20 @@ static int merge(struct node *node, struct job *job, struct stage *stage, struct
     report_free(&report);
     if (result < 0 && err->code == ERROR_INVALID)
         tell(job, err);
+    return result;
+}
+
+/* What stays of the live tree: of a restore of everything, nothing. */
+static int merge(struct node *node, struct job *job, struct stage *stage, struct error *err)
+{
+    struct ignore *rules[MERGE_LEAVE_MAX] = {NULL};
+    if (job->truncates && job->files == NULL && !job->leaves_ignored)
+        return 0;
+    int result = job->leaves_ignored ? rules_of_restore(node, job, stage, rules, err) : 0;
+    if (result == 0)
+        result = merge_by(node, job, stage, rules, err);
+    for (size_t i = 0; i < MERGE_LEAVE_MAX; i++)
+        ignore_free(rules[i]);
     return result;
 }
 

@@ -82,7 +82,8 @@ static void route_system(const struct http_request *request, struct http_reply *
     json_field_string(&w, "version", ROOST_VERSION);
     json_key(&w, "features"); /* ours: what Wings cannot do */
     json_begin_array(&w);
-    json_put_string(&w, node_feature_name(NODE_FEATURE_FILES));
+    for (unsigned bit = 1; bit < NODE_FEATURES_END; bit <<= 1)
+        json_put_string(&w, node_feature_name(bit));
     json_end_array(&w);
     json_end_object(&w);
 }

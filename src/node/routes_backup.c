@@ -70,7 +70,7 @@ void route_restore(const struct http_request *request, struct http_reply *reply,
         return;
     if (order.adapter == NODE_ADAPTER_S3) {
         node_api_error(request, reply, 400, NODE_ERROR_NO_OBJECT_STORAGE);
-    } else {
+    } else if (ignore_is_acceptable(node, request, reply, buf_slice(&order.ignore))) {
         struct error err = ERROR_INIT;
         int result = accept_restore(node, http_param(request, "server"), backup, &order, &err);
         answer(request, reply, 202, result, &err);

@@ -125,13 +125,33 @@ static void set_checksum(const struct backup *backup, struct node_restore_order 
         snprintf(order->checksum, sizeof(order->checksum), "%s", backup->checksum);
 }
 
+/* The backup's own list as lines; what is no JSON array, in a foreign panel's row, is an empty one. */
+static void add_lines(struct buf *lines, const char *ignored_files)
+{
+    struct error ignored = ERROR_INIT;
+    scope_json json_t *list =
+        ignored_files == NULL ? NULL : json_read(slice_str(ignored_files), &ignored);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *line = json_array_get(list, i);
+        if (json_is_string(line))
+            buf_printf(lines, "%s\n", json_string_value(line));
+    }
+}
+
 static bool dispatch(struct client_call *call, const struct node_link *link,
                      const struct client_restore *restore)
 {
+    scope_buf struct buf ignore = BUF_INIT;
+    if (restore->has_ignored)
+        buf_add(&ignore, restore->ignored.data, restore->ignored.length);
+    else if (restore->leaves_ignored)
+        add_lines(&ignore, call->backup.ignored_files);
     struct node_restore_order order = {
         .adapter = NODE_ADAPTER_WINGS,
         .truncate = restore->truncate,
         .files = restore->files,
+        .leaves_ignored = restore->leaves_ignored,
+        .ignore = ignore,
         .download_url = BUF_INIT,
     };
     set_checksum(&call->backup, &order);
@@ -154,8 +174,11 @@ static bool dispatch(struct client_call *call, const struct node_link *link,
  * Wings passes over fields that it does not know, and would restore everything: so the node is asked
  * first.  False where the reply is written.
  */
-static bool node_can_select(struct client_call *call, const struct node_link *link)
+static bool node_can(struct client_call *call, const struct node_link *link,
+                     const struct client_restore *restore)
 {
+    if (restore->files == NULL && !restore->leaves_ignored)
+        return true;
     struct node_address address = node_link_address(link);
     struct node_outcome outcome;
     unsigned features = 0;
@@ -163,10 +186,14 @@ static bool node_can_select(struct client_call *call, const struct node_link *li
         client_refuse_outcome(call, &outcome);
         return false;
     }
-    if ((features & NODE_FEATURE_FILES) != 0)
+    const char *refusal = NULL;
+    if (restore->files != NULL && (features & NODE_FEATURE_FILES) == 0)
+        refusal = "The node of this server can only restore a backup as a whole.";
+    else if (restore->leaves_ignored && (features & NODE_FEATURE_LEAVE_IGNORED) == 0)
+        refusal = "The node of this server cannot leave ignored paths alone.";
+    if (refusal == NULL)
         return true;
-    api_error_reply(call->reply, call->dialect, API_ERROR_BAD_REQUEST,
-                    "The node of this server can only restore a backup as a whole.");
+    api_error_reply(call->reply, call->dialect, API_ERROR_BAD_REQUEST, refusal);
     return false;
 }
 
@@ -175,15 +202,16 @@ static void restore_with(struct client_call *call, const struct client_restore *
 {
     struct error err = ERROR_INIT;
     enum api_error refusal = API_ERROR_COUNT;
-    if (restore->files != NULL && !node_can_select(call, link))
+    if (!node_can(call, link, restore))
         return;
     if (begin(call, restore, &refusal, &err) < 0) {
         client_fail(call, &err);
     } else if (refusal != API_ERROR_COUNT) {
         client_refuse(call, refusal);
     } else if (dispatch(call, link, restore)) {
-        log_info("restore started server=%s backup=%s truncate=%d%s", call->view->server.uuid,
-                 call->backup.uuid, restore->truncate, restore->files == NULL ? "" : " selected=1");
+        log_info("restore started server=%s backup=%s truncate=%d%s%s", call->view->server.uuid,
+                 call->backup.uuid, restore->truncate, restore->files == NULL ? "" : " selected=1",
+                 restore->leaves_ignored ? " leave_ignored=1" : "");
         http_reply_status(call->reply, call->dialect == DIALECT_EXTENDED ? 202 : 204);
     }
 }
