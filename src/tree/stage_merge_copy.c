@@ -101,11 +101,8 @@ static int copy_file(struct merge *merge, const char *name, struct error *err)
     scope_fd int from_fd = open_live(merge, name, &status, err);
     if (from_fd < 0)
         return error_is_set(err) ? -1 : 0;
-    uint64_t limit = stage->options.limit_bytes;
-    stage->content_bytes += (uint64_t)status.st_size;
-    if (limit > 0 && stage->content_bytes > limit)
-        return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
-                         (unsigned long long)limit);
+    if (stage_take_object(stage, (uint64_t)status.st_size, err) < 0)
+        return -1;
     scope_fd int to_fd =
         beneath_open_raw(merge->staged_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (to_fd < 0)

@@ -35,6 +35,8 @@ static int make_implicit(struct stage *stage, int dir_fd, const char *name, stru
 {
     if (mkdirat(dir_fd, name, 0700) < 0)
         return errno == EEXIST ? 0 : stage_path_error(errno, path, err);
+    if (stage_take_object(stage, 0, err) < 0)
+        return -1;
     scope_fd int fd = beneath_open_raw(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return stage_path_error(-fd, path, err);

@@ -271,13 +271,45 @@ static void owners_can_be_the_live_roots(void **state)
 static void the_limit_holds_before_anything_is_written(void **state)
 {
     struct bench *bench = *state;
-    create_with(bench, &(struct stage_options){.limit_bytes = 10});
-    PUT(ENTRY_FILE, "a", "123456");
-    assert_int_equal(put(bench, ENTRY_FILE, "b", "12345"), -1);
+    char bytes[6001];
+    memset(bytes, 'x', sizeof(bytes) - 1);
+    bytes[6000] = '\0';
+    create_with(bench, &(struct stage_options){.limit_bytes = 11000});
+    PUT(ENTRY_FILE, "a", bytes);
+    assert_int_equal(put(bench, ENTRY_FILE, "b", bytes + 999), -1);
     assert_int_equal(bench->err.code, ERROR_LIMIT);
-    PUT(ENTRY_FILE, "b", "1234");
-    assert_int_equal(put(bench, ENTRY_FILE, "c", "1"), -1);
+    PUT(ENTRY_FILE, "b", bytes + 1000);
+    assert_int_equal(put(bench, ENTRY_FILE, "c", ""), -1);
     assert_false(exists(bench, "stage/tree/c"));
+}
+
+/* Whatever it is: a name takes room, and so do the directories that nobody named. */
+static void objects_without_content_count(void **state)
+{
+    static const struct {
+        enum entry_type type;
+        const char *path, *content;
+    } rows[] = {{ENTRY_FILE, "f", ""},      {ENTRY_FILE, "small", "12345"},
+                {ENTRY_DIRECTORY, "d", ""}, {ENTRY_SYMLINK, "l", "f"},
+                {ENTRY_HARDLINK, "h", "f"}, {ENTRY_FILE, "f", ""}};
+    struct bench *bench = *state;
+    enum {
+        COUNT = sizeof(rows) / sizeof(rows[0])
+    };
+    create_with(bench, &(struct stage_options){.limit_bytes = COUNT * STAGE_OBJECT_BYTES});
+    for (size_t i = 0; i < COUNT; i++)
+        PUT(rows[i].type, rows[i].path, rows[i].content);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(put(bench, rows[i].type, "one more", rows[i].content), -1);
+        assert_int_equal(bench->err.code, ERROR_LIMIT);
+    }
+    stage_free(bench->stage);
+    assert_int_equal(beneath_remove_tree(bench->scratch.fd, "stage", &bench->err), 0);
+
+    create_with(bench, &(struct stage_options){.limit_bytes = 10 * STAGE_OBJECT_BYTES});
+    PUT(ENTRY_FILE, "1/2/3/4/5/6/7/8/9/f", "");
+    assert_int_equal(put(bench, ENTRY_DIRECTORY, "d", ""), -1);
+    assert_int_equal(bench->err.code, ERROR_LIMIT);
 }
 
 static void the_reserve_is_left_to_the_neighbours(void **state)
@@ -309,7 +341,7 @@ static void holes_do_not_count_and_take_no_room(void **state)
     struct bench *bench = *state;
     struct stat status;
     struct extent extents[] = {{0, 2}, {(uint64_t)1 << 34, 3}};
-    create_with(bench, &(struct stage_options){.limit_bytes = 5});
+    create_with(bench, &(struct stage_options){.limit_bytes = STAGE_OBJECT_BYTES});
     buf_add_str(&bench->entry.path, "s");
     bench->entry.size_bytes = ((uint64_t)1 << 34) + 10;
     bench->entry.mode = 0600;
@@ -343,6 +375,7 @@ int main(void)
         BENCH_TEST(set_id_bits_go_unless_wanted),
         BENCH_TEST(owners_can_be_the_live_roots),
         BENCH_TEST(the_limit_holds_before_anything_is_written),
+        BENCH_TEST(objects_without_content_count),
         BENCH_TEST(the_reserve_is_left_to_the_neighbours),
         BENCH_TEST(holes_do_not_count_and_take_no_room),
     };

@@ -21,7 +21,6 @@ enum {
     OWNER_MODE = 0600,    /* lets extended attributes be set */
     IMPLICIT_MODE = 0755, /* of a root that has no entry */
     SHOWN_BYTES = 200,
-    ENTRY_COST_BYTES = 4096, /* an object takes about a block besides its content */
     SPACE_STEP_BYTES = 8 << 20,
 };
 
@@ -61,6 +60,17 @@ int stage_take_space(struct stage *stage, uint64_t bytes, struct error *err)
                      (unsigned long long)free_bytes);
 }
 
+int stage_take_object(struct stage *stage, uint64_t content_bytes, struct error *err)
+{
+    uint64_t limit = stage->options.limit_bytes;
+    uint64_t cost = content_bytes > STAGE_OBJECT_BYTES ? content_bytes : STAGE_OBJECT_BYTES;
+    if (limit > 0 && (cost > limit || stage->taken_bytes > limit - cost))
+        return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
+                         (unsigned long long)limit);
+    stage->taken_bytes += cost;
+    return stage_take_space(stage, STAGE_OBJECT_BYTES, err);
+}
+
 /* The path is taken: what came before goes, never written to, as other names may share it. */
 static int replace(const struct place *place, struct error *err)
 {
@@ -88,17 +98,6 @@ static int open_new_file(struct stage *stage, const struct entry *entry, mode_t 
     if (fd < 0)
         return stage_path_error(-fd, buf_slice(&entry->path), err);
     return fd;
-}
-
-static int take_content(struct stage *stage, const struct entry *entry, struct error *err)
-{
-    uint64_t limit = stage->options.limit_bytes;
-    if (limit > 0 &&
-        (entry->stored_bytes > limit || stage->content_bytes > limit - entry->stored_bytes))
-        return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
-                         (unsigned long long)limit);
-    stage->content_bytes += entry->stored_bytes;
-    return 0;
 }
 
 /* Where the content goes; a file with holes gets its size now. */
@@ -153,8 +152,6 @@ static int begin_file(struct stage *stage, const struct entry *entry, struct err
     struct slice xattrs = buf_slice(&entry->xattrs);
     bool has_xattrs = stage_has_xattrs(stage, xattrs, XATTR_PLAIN);
     mode_t mode = has_xattrs ? OWNER_MODE : attributes.mode & PERMISSION_BITS;
-    if (take_content(stage, entry, err) < 0)
-        return -1;
     scope_fd int fd = open_new_file(stage, entry, mode, err);
     if (fd < 0)
         return -1;
@@ -319,7 +316,8 @@ static int add_hardlink(struct stage *stage, const struct entry *entry, struct e
 static int stage_entry(struct sink *sink, const struct entry *entry, struct error *err)
 {
     struct stage *stage = (struct stage *)sink;
-    if (end_file(stage, err) < 0 || stage_take_space(stage, ENTRY_COST_BYTES, err) < 0)
+    uint64_t content_bytes = entry->type == ENTRY_FILE ? entry->stored_bytes : 0;
+    if (end_file(stage, err) < 0 || stage_take_object(stage, content_bytes, err) < 0)
         return -1;
     switch (entry->type) {
     case ENTRY_FILE:
