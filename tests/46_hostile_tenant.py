@@ -323,6 +323,6 @@ def test_a_bomb_ends_in_words_and_the_old_tree(fresh, name):
         assert sum(path.lstat().st_blocks for path in server.directory.rglob("*")) * 512 < 50 << 20
     else:
         assert "restore failed" in fresh.log_text()
-    wait_until("what was staged to go", lambda: server.beside() == [])
+    wait_until("what was staged to go", lambda: server.beside() == [], 90)
     if not SANITIZED:
         assert fresh.program.memory_kib() < MEMORY_KIB
