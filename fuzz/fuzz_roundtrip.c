@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The input describes a stream of entries: nine bytes an entry (see make_entry()), and the rest of
- * its line is its name or its link.  Claim: what an archive is written from is what is read from it.
+ * its line is its name.  Claims: what an archive is written from is what is read from it; and its index says
+ * the same, of each path what came last.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "archive/archive.h"
+#include "archive/index.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 enum {
     ENTRIES_MAX = 64,
     FIXED_BYTES = 9,
     EXTENTS_MAX = 8,
     CONTENT_BYTES = 70000,
+    LONG_NAME_BYTES = 200,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,6 +27,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct input {
     const uint8_t *data;
     size_t size;
+    char last_file[ENTRY_PATH_MAX_BYTES + 1]; /* "": none yet */
+};
+
+/* What the last of an entry's fixed bytes asks for. */
+enum extras {
+    EXTRA_XATTRS = 7,            /* so many */
+    EXTRA_LINK_TO_FILE = 1 << 3, /* a hard link to the last file, not to itself */
+    EXTRA_LONG_NAMES = 3 << 4,   /* so many long names before its own */
+    EXTRA_DEEP = 1 << 6,         /* directories before its own name */
 };
 
 static uint8_t content[CONTENT_BYTES];
@@ -58,7 +72,44 @@ static void make_extents(struct entry *entry, const uint8_t *fixed)
     assert(entry_set_extents(entry, extents, count, &err) == 0);
 }
 
-/* type | mode | owner | time | nanoseconds | size | extents | size's power | unused */
+static void make_xattrs(struct entry *entry, const uint8_t *fixed)
+{
+    struct error err = ERROR_INIT;
+    char name[32];
+    for (unsigned i = 0; i < (fixed[8] & EXTRA_XATTRS); i++) {
+        int length =
+            snprintf(name, sizeof(name), "user.%u=%%%c", i, fixed[i] == 0 ? '0' : fixed[i]);
+        size_t bytes = (size_t)fixed[(i + 2) % FIXED_BYTES] * (i == 6 ? 97 : 1);
+        struct slice value = slice_of(content + fixed[3], bytes);
+        assert(entry_xattrs_set(&entry->xattrs, slice_of(name, (size_t)length), value, &err) == 0);
+    }
+}
+
+static bool make_path(struct entry *entry, uint8_t extras, struct slice name)
+{
+    struct error err = ERROR_INIT;
+    scope_buf struct buf path = BUF_INIT;
+    for (unsigned i = 0; i < (extras & EXTRA_LONG_NAMES) >> 4; i++) {
+        for (unsigned j = 0; j < LONG_NAME_BYTES; j++)
+            buf_add_char(&path, (char)('a' + i));
+        buf_add_char(&path, '/');
+    }
+    for (unsigned i = 0; i < 40 && (extras & EXTRA_DEEP) != 0; i++)
+        buf_add_str(&path, "d/");
+    buf_add(&path, name.data, name.length);
+    return entry_set_path(entry, buf_slice(&path), &err) == 0;
+}
+
+static void make_link(struct input *input, struct entry *entry, uint8_t extras)
+{
+    bool is_to_file = entry->type == ENTRY_HARDLINK && (extras & EXTRA_LINK_TO_FILE) != 0;
+    if (is_to_file && input->last_file[0] != '\0')
+        buf_add_str(&entry->link, input->last_file);
+    else
+        buf_add(&entry->link, entry->path.data, entry->path.length);
+}
+
+/* type | mode | owner | time | nanoseconds | size | extents | size's power | extras */
 static bool make_entry(struct input *input, struct entry *entry)
 {
     struct error err = ERROR_INIT;
@@ -78,7 +129,7 @@ static bool make_entry(struct input *input, struct entry *entry)
     entry->gid = (gid_t)fixed[2];
     entry->mtime_s = ((int64_t)fixed[3] - 128) * (INT64_C(1) << (fixed[3] % 40));
     entry->mtime_ns = fixed[4] * 3921568U;
-    if (entry_set_path(entry, slice_of(text, length), &err) < 0)
+    if (!make_path(entry, fixed[8], slice_of(text, length)))
         return false;
     if (entry->type == ENTRY_FILE) {
         entry->size_bytes = (uint64_t)fixed[5] << (fixed[7] % 12);
@@ -86,9 +137,15 @@ static bool make_entry(struct input *input, struct entry *entry)
         if (fixed[6] % 2 == 1)
             make_extents(entry, fixed);
     } else if (entry->type != ENTRY_DIRECTORY) {
-        buf_add(&entry->link, entry->path.data, entry->path.length);
+        make_link(input, entry, fixed[8]);
     }
-    return entry_check(entry, &err) == 0;
+    if (entry->type == ENTRY_FILE || entry->type == ENTRY_DIRECTORY)
+        make_xattrs(entry, fixed);
+    if (entry_check(entry, &err) < 0)
+        return false;
+    if (entry->type == ENTRY_FILE)
+        memcpy(input->last_file, entry->path.data, entry->path.length + 1);
+    return true;
 }
 
 static void write_content(struct sink *sink, const struct entry *entry)
@@ -151,6 +208,7 @@ static void check_entry(const struct entry *got, const struct entry *expected)
     assert(got->uid == expected->uid && got->gid == expected->gid);
     assert(got->mtime_s == expected->mtime_s && got->mtime_ns == expected->mtime_ns);
     assert(got->size_bytes == expected->size_bytes);
+    assert(slice_equal(buf_slice(&got->xattrs), buf_slice(&expected->xattrs)));
 }
 
 static size_t write_archive(struct input input, int fd)
@@ -175,7 +233,7 @@ static size_t write_archive(struct input input, int fd)
 static void check_archive(struct input input, size_t count, int fd)
 {
     struct error err = ERROR_INIT;
-    struct archive_read_options options = {0};
+    struct archive_read_options options = {.flags = ARCHIVE_WITH_XATTRS | ARCHIVE_CHECK_INDEX};
     struct source *source = archive_reader_open(fd, &options, &err);
     struct entry expected;
     struct entry got;
@@ -194,6 +252,46 @@ static void check_archive(struct input input, size_t count, int fd)
     entry_free(&got);
 }
 
+/* The last of the entries that has this path. */
+static void find_last(struct input input, size_t count, struct slice path, struct entry *last)
+{
+    struct entry entry;
+    enum entry_type type = ENTRY_FILE;
+    uint64_t size_bytes = 0;
+    entry_init(&entry);
+    for (size_t i = 0; i < count; i++) {
+        assert(make_entry(&input, &entry));
+        if (slice_equal(buf_slice(&entry.path), path)) {
+            type = entry.type;
+            size_bytes = entry.size_bytes;
+        }
+    }
+    last->type = type;
+    last->size_bytes = size_bytes;
+    entry_free(&entry);
+}
+
+static void check_index(struct input input, size_t count, int fd)
+{
+    struct error err = ERROR_INIT;
+    struct archive_index *index = archive_index_open(fd, &err);
+    assert(index != NULL && archive_index_entries(index) == count);
+    struct input all = input;
+    struct entry expected, got;
+    entry_init(&expected);
+    entry_init(&got);
+    for (size_t i = 0; i < count; i++) {
+        assert(make_entry(&input, &expected));
+        find_last(all, count, buf_slice(&expected.path), &expected);
+        assert(archive_index_find(index, buf_slice(&expected.path), &got, &err) == 0);
+        assert(slice_equal(buf_slice(&got.path), buf_slice(&expected.path)));
+        assert(got.type == expected.type && got.size_bytes == expected.size_bytes);
+    }
+    archive_index_free(index);
+    entry_free(&expected);
+    entry_free(&got);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {.data = data, .size = size};
@@ -202,6 +300,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = write_archive(input, fd);
     lseek(fd, 0, SEEK_SET);
     check_archive(input, count, fd);
+    check_index(input, count, fd);
     close(fd);
     return 0;
 }

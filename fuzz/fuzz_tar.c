@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(file_write_all(fd, tar, size, &err) == 0);
     free(tar);
     lseek(fd, 0, SEEK_SET);
-    struct archive_read_options options = {.limit_tar_bytes = LIMIT_TAR_BYTES};
+    struct archive_read_options options = {.flags = ARCHIVE_WITH_XATTRS,
+                                           .limit_tar_bytes = LIMIT_TAR_BYTES};
     struct source *source = archive_reader_open(fd, &options, &err);
     struct report report;
     struct entry entry;
