@@ -20,7 +20,10 @@ struct job {
     struct selection *files; /* restores: only these; NULL: everything */
     char checksum[160];      /* restores: "type:hex" that the panel knows, or "" */
 
-    char reason[200]; /* why it failed, where a tenant may read that; "" */
+    bool
+        is_torn; /* restores: the live directory is half exchanged, and nothing else may happen to it */
+    unsigned attempts; /* at settling that */
+    char reason[200];  /* why it failed, where a tenant may read that; "" */
 
     struct cancel cancel;
     _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
@@ -30,6 +33,8 @@ struct job {
 
     /* The queue's, under its mutex. */
     bool is_running;
+    int64_t
+        again_at_us; /* monotonic: not before; it is in its server's way till then.  0: it waits for its turn */
     bool has_no_heartbeat; /* the panel does not know heartbeats */
     struct job *next;
 };

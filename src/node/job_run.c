@@ -12,7 +12,9 @@
 #include "node/node_internal.h"
 
 enum {
-    RETRY_MS = 1000
+    RETRY_MS = 1000,
+    SETTLE_MAX_MS =
+        60 * 1000, /* a torn exchange is tried again after 1 s, and twice as long each time */
 };
 
 struct ending {
@@ -94,7 +96,22 @@ static int run_within_budget(struct node *node, struct job *job, struct ending *
     return result;
 }
 
-void job_run(struct job *job, void *context)
+/* Nobody else gets the server, and no end is reported, while its directory is a mix. */
+static unsigned try_again(struct job *job, const struct error *err)
+{
+    unsigned wait_ms = RETRY_MS;
+    for (unsigned i = 0; i < job->attempts && wait_ms < SETTLE_MAX_MS; i++)
+        wait_ms *= 2;
+    job->attempts++;
+    wait_ms = wait_ms < SETTLE_MAX_MS ? wait_ms : SETTLE_MAX_MS;
+    log_error("a server's directory is half exchanged, and tried again in %u s server=%s "
+              "directory='%s/%s' reason=%s",
+              wait_ms / 1000, job->record.server, job->record.stage_parent, job->record.live_name,
+              err->text);
+    return wait_ms;
+}
+
+unsigned job_run(struct job *job, void *context)
 {
     struct node *node = context;
     const struct journal_job *record = &job->record;
@@ -106,9 +123,12 @@ void job_run(struct job *job, void *context)
     struct ending ending = {.capture = BUF_INIT};
     int result = run_within_budget(node, job, &ending, &err);
     int64_t took_ms = (time_monotonic_us() - started_us) / 1000;
+    unsigned again_ms = QUEUE_ENDED;
     if (atomic_load(&job->is_dropped)) {
         log_info("%s dropped server=%s backup=%s ms=%" PRId64, kind, record->server, record->backup,
                  took_ms);
+    } else if (job->is_torn) {
+        again_ms = try_again(job, &err);
     } else if (result < 0 && err.code == ERROR_CANCELLED && queue_is_stopping(node->queue)) {
         log_info("%s interrupted server=%s backup=%s ms=%" PRId64, kind, record->server,
                  record->backup, took_ms);
@@ -128,4 +148,5 @@ void job_run(struct job *job, void *context)
         record_end(node, job, &ending);
     }
     buf_free(&ending.capture);
+    return again_ms;
 }

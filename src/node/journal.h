@@ -213,6 +213,10 @@ int journal_each_kept(struct journal *journal,
 int journal_set_exchanged(struct journal *journal, struct journal_job *job,
                           const struct journal_kept *kept, struct error *err);
 
+/* The server's kept tree lies under another name than was meant. */
+int journal_rename_kept(struct journal *journal, const char *server, const char *name,
+                        struct error *err);
+
 /* The server's kept tree becomes a leftover, but for one that an undo is about to bring back. */
 int journal_drop_kept(struct journal *journal, const char *server, struct error *err);
 

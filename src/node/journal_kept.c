@@ -107,6 +107,17 @@ int journal_drop_kept_in(struct db_session *session, const char *server, struct 
                 DB_PARAMS(db_text(server)), err);
 }
 
+int journal_rename_kept(struct journal *journal, const char *server, const char *name,
+                        struct error *err)
+{
+    struct db_session *session = db_begin(journal->db, err);
+    if (session == NULL)
+        return -1;
+    int result = db_run(session, "UPDATE kept SET name = ? WHERE server = ?",
+                        DB_PARAMS(db_text(name), db_text(server)), NULL, err);
+    return journal_finish(session, result, err);
+}
+
 int journal_drop_kept(struct journal *journal, const char *server, struct error *err)
 {
     struct db_session *session = db_begin(journal->db, err);

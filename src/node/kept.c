@@ -11,7 +11,8 @@
 struct chosen {
     char (*servers)[UUID_TEXT_BYTES];
     size_t count;
-    dev_t device; /* those on this one */
+    dev_t device;     /* those on this one */
+    size_t count_max; /* so many of them */
     struct node *node;
     bool is_over;
 };
@@ -26,8 +27,10 @@ static unsigned drop_chosen(struct node *node, struct chosen *chosen, struct err
 {
     unsigned dropped = 0;
     for (size_t i = 0; i < chosen->count; i++)
-        if (!error_is_set(err) && journal_drop_kept(node->journal, chosen->servers[i], err) == 0)
+        if (!error_is_set(err) && journal_drop_kept(node->journal, chosen->servers[i], err) == 0) {
+            log_warning("a kept tree goes before its time server=%s", chosen->servers[i]);
             dropped++;
+        }
     free(chosen->servers);
     return dropped;
 }
@@ -36,18 +39,20 @@ static int choose_on_device(const struct journal_kept *kept, void *context, stru
 {
     struct chosen *chosen = context;
     struct stat status;
-    if (stat(kept->parent, &status) == 0 && status.st_dev == chosen->device)
+    if (chosen->count < chosen->count_max && stat(kept->parent, &status) == 0 &&
+        status.st_dev == chosen->device)
         choose(chosen, kept->server);
     return 0;
 }
 
-unsigned kept_drop_for_room(struct node *node, const char *server, int parent_fd, struct error *err)
+unsigned kept_drop_for_room(struct node *node, const char *server, int parent_fd,
+                            unsigned others_max, struct error *err)
 {
-    struct chosen chosen = {.servers = NULL};
+    struct chosen chosen = {.count_max = others_max};
     struct stat status;
     if (journal_kept_until(node->journal, server) != 0)
         choose(&chosen, server);
-    else if (fstat(parent_fd, &status) == 0) {
+    else if (others_max > 0 && fstat(parent_fd, &status) == 0) {
         chosen.device = status.st_dev;
         (void)journal_each_kept(node->journal, choose_on_device, &chosen, err);
     }

@@ -45,7 +45,7 @@ struct node_config {
     unsigned workers;            /* HTTP */
     enum node_owner_policy owner_policy;
     bool keeps_set_id;
-    bool keeps_xattrs; /* extended attributes and ACLs, both ways */
+    bool keeps_xattrs;          /* extended attributes and ACLs, both ways */
     enum exchange_way exchange; /* how a restored tree takes the live one's place */
     uint64_t keep_ms;           /* how long the replaced tree is kept; 0: not at all */
     unsigned heartbeat_s;

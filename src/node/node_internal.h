@@ -47,7 +47,7 @@ struct node {
 };
 
 /* Runs a job in a thread of the queue, to its report. */
-void job_run(struct job *job, void *context);
+unsigned job_run(struct job *job, void *context); /* as queue.h has it */
 
 /* backup_job.c: the archive of a live directory.  On 0 it is committed and `archive` filled in. */
 int backup_run(struct node *node, struct job *job, struct journal_archive *archive,
@@ -65,19 +65,23 @@ int rules_of_restore(struct node *node, const struct job *job, const struct stag
 int restore_run(struct node *node, struct job *job, struct error *err);
 
 /*
- * restore_exchange.c: the instant.  0: the staged tree is live.  Any other end leaves the old one, but
- * CANCELLED, with which the live directory may be a mix (stage_is_torn): the next start settles it.
+ * restore_exchange.c: the instant.  0: the staged tree is live.  Any other end leaves the old one, but for
+ * job->is_torn (the live directory is, or may be, a mix: it is settled later), and for CANCELLED, where the
+ * next start finds out.
  */
 int exchange_run(struct node *node, struct job *job, struct stage *stage, struct error *err);
 
-/* Whether the exchange of such a job had happened; carries on with one that is half done.  -1: it still is. */
+/*
+ * Whether the exchange of such a job had happened; carries on with one that is half done.  -1: it still is, or nobody
+ * can tell at the moment.
+ */
 int exchange_outcome(const struct journal_job *record, bool *is_done, struct error *err);
 
-/* The same as a job of its own, which ends when it is settled. */
+/* The same as a job of its own. */
 int exchange_settle_job(struct node *node, struct job *job, struct error *err);
 
-/* It had happened: what was replaced goes on record, and into its place. */
-void exchange_done(struct node *node, struct job *job);
+/* It had happened: what was replaced goes on record, and into its place.  CANCELLED: the journal fails in a stop. */
+int exchange_done(struct node *node, struct job *job, struct error *err);
 
 /*
  * What the job has left beside the live directory is kept where it is on record for that, else removed
@@ -88,9 +92,12 @@ void exchange_put_away(struct node *node, const struct journal_job *record);
 /* undo_job.c: what the last restore replaced comes back, and is exchanged for what is live. */
 int undo_run(struct node *node, struct job *job, struct error *err);
 
-/* kept.c: kept trees become leftovers: one's own, or if there is none those beside it; how many. */
+/*
+ * kept.c: kept trees become leftovers: one's own, or if there is none at most so many of those beside it, the
+ * oldest first; how many.
+ */
 unsigned kept_drop_for_room(struct node *node, const char *server, int parent_fd,
-                            struct error *err);
+                            unsigned others_max, struct error *err);
 void kept_drop_orphans(struct node *node); /* of servers that are not ours any more */
 
 /*

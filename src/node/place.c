@@ -229,9 +229,11 @@ int place_trash(const struct places *places, const char *parent, const char *nam
     scope_fd int parent_fd = directory_open_real(parent, err);
     if (parent_fd < 0)
         return -1;
-    if (faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-        return 0;
     scope_fd int box_fd = beneath_open_raw(parent_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (box_fd == -ENOENT)
+        return 0;
+    if (box_fd < 0 && box_fd != -ENOTDIR && box_fd != -ELOOP)
+        return error_set_os(err, -box_fd, "opening '%s/%s'", parent, name);
     if (box_fd >= 0 && exchange_is_torn(box_fd))
         return error_set(err, ERROR_CONFLICT, "'%s/%s' holds a part of a live directory", parent,
                          name);

@@ -16,7 +16,7 @@ struct queue {
     struct job *first;
     size_t count;
     bool is_stopping;
-    void (*run)(struct job *job, void *context);
+    queue_run *run;
     void *context;
     unsigned thread_count;
     pthread_t *threads;
@@ -30,20 +30,44 @@ static bool matches(const struct job *job, const struct queue_filter *filter)
            (filter->backup == NULL || strcmp(record->backup, filter->backup) == 0);
 }
 
-static bool server_is_busy(const struct queue *queue, const char *server)
+/* By another job than `candidate`: one that runs, or that is to run again. */
+static bool server_is_busy(const struct queue *queue, const struct job *candidate)
 {
+    const char *server = candidate->record.server;
     for (const struct job *job = queue->first; job != NULL; job = job->next)
-        if (job->is_running && strcmp(job->record.server, server) == 0)
+        if (job != candidate && (job->is_running || job->again_at_us > 0) &&
+            strcmp(job->record.server, server) == 0)
             return true;
     return false;
 }
 
-static struct job *next_runnable(const struct queue *queue)
+/* Where there is none, `*wait_ms` tells when to look again; 0: when something changes. */
+static struct job *next_runnable(const struct queue *queue, int64_t *wait_ms)
 {
-    for (struct job *job = queue->first; job != NULL; job = job->next)
-        if (!job->is_running && !server_is_busy(queue, job->record.server))
+    int64_t now_us = time_monotonic_us(), next_us = INT64_MAX;
+    for (struct job *job = queue->first; job != NULL; job = job->next) {
+        if (job->is_running || server_is_busy(queue, job))
+            continue;
+        if (job->again_at_us <= now_us)
             return job;
+        if (job->again_at_us < next_us)
+            next_us = job->again_at_us;
+    }
+    *wait_ms = next_us == INT64_MAX ? 0 : (next_us - now_us) / 1000 + 1;
     return NULL;
+}
+
+static struct job *wait_for_job(struct queue *queue)
+{
+    struct job *job = NULL;
+    int64_t wait_ms;
+    while (!queue->is_stopping && (job = next_runnable(queue, &wait_ms)) == NULL) {
+        if (wait_ms > 0)
+            thread_wait(&queue->has_changed, &queue->mutex, wait_ms);
+        else
+            pthread_cond_wait(&queue->has_changed, &queue->mutex);
+    }
+    return job;
 }
 
 static void unlink_job(struct queue *queue, struct job *job)
@@ -60,25 +84,28 @@ static void *runner(void *argument)
     struct queue *queue = argument;
     pthread_mutex_lock(&queue->mutex);
     for (;;) {
-        struct job *job = NULL;
-        while (!queue->is_stopping && (job = next_runnable(queue)) == NULL)
-            pthread_cond_wait(&queue->has_changed, &queue->mutex);
+        struct job *job = wait_for_job(queue);
         if (queue->is_stopping)
             break;
         job->is_running = true;
+        job->again_at_us = 0;
         pthread_mutex_unlock(&queue->mutex);
-        queue->run(job, queue->context);
+        unsigned again_ms = queue->run(job, queue->context);
         pthread_mutex_lock(&queue->mutex);
-        unlink_job(queue, job);
+        if (again_ms > 0 && !atomic_load(&job->is_dropped)) {
+            job->is_running = false;
+            job->again_at_us = time_monotonic_us() + (int64_t)again_ms * 1000;
+        } else {
+            unlink_job(queue, job);
+            job_free(job);
+        }
         pthread_cond_broadcast(&queue->has_changed);
-        job_free(job);
     }
     pthread_mutex_unlock(&queue->mutex);
     return NULL;
 }
 
-struct queue *queue_create(unsigned threads, void (*run)(struct job *job, void *context),
-                           void *context)
+struct queue *queue_create(unsigned threads, queue_run *run, void *context)
 {
     struct queue *queue = xcalloc(1, sizeof(*queue));
     pthread_mutex_init(&queue->mutex, NULL);

@@ -14,9 +14,16 @@ enum {
     QUEUE_JOBS_MAX = 10000
 };
 
-/* `run` does a job to its end; `job` is freed after it. */
-struct queue *queue_create(unsigned threads, void (*run)(struct job *job, void *context),
-                           void *context);
+/*
+ * What `run` answers: the job has ended, and is freed; or it is to be run again after so many milliseconds, without
+ * a thread, but with its server, until then.
+ */
+enum {
+    QUEUE_ENDED = 0
+};
+typedef unsigned queue_run(struct job *job, void *context);
+
+struct queue *queue_create(unsigned threads, queue_run *run, void *context);
 
 bool queue_is_full(struct queue *queue);
 void queue_add(struct queue *queue, struct job *job); /* takes the job */

@@ -16,9 +16,10 @@ struct stage {
     char began[256]; /* one letter of each backup */
     size_t running, running_most;
     bool may_end;
+    unsigned again; /* so many times 'a' is to run again */
 };
 
-static void run(struct job *job, void *context)
+static unsigned run(struct job *job, void *context)
 {
     struct stage *stage = context;
     pthread_mutex_lock(&stage->mutex);
@@ -32,7 +33,10 @@ static void run(struct job *job, void *context)
     while (!stage->may_end && !cancel_is_set(&job->cancel))
         thread_wait(&stage->has_changed, &stage->mutex, 5);
     stage->running--;
+    unsigned again_ms = stage->again > 0 && job->record.backup[0] == 'a' ? 100 : QUEUE_ENDED;
+    stage->again -= again_ms > 0;
     pthread_mutex_unlock(&stage->mutex);
+    return again_ms;
 }
 
 static int set_up(void **context)
@@ -174,6 +178,34 @@ static void a_stop_ends_what_runs_and_leaves_what_waits(void **context)
     assert_string_equal(stage->began, "a");
 }
 
+static void what_is_to_run_again_keeps_its_server_but_no_thread(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    stage->again = 2;
+    stage->may_end = true;
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    add(queue, SERVER, 'b');
+    add(queue, OTHER_SERVER, 'c');
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    assert_string_equal(stage->began, "acaab");
+    queue_free(queue);
+}
+
+static void what_is_to_run_again_can_be_dropped(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    stage->again = 1000;
+    stage->may_end = true;
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 2));
+    queue_drop(queue, (struct queue_filter){.kind = JOB_BACKUP, .server = SERVER});
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    queue_free(queue);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -185,6 +217,8 @@ int main(void)
         TEST(a_dropped_job_that_waits_never_runs),
         TEST(a_dropped_job_that_runs_is_told_to_stop),
         TEST(a_stop_ends_what_runs_and_leaves_what_waits),
+        TEST(what_is_to_run_again_keeps_its_server_but_no_thread),
+        TEST(what_is_to_run_again_can_be_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,12 +59,15 @@ static int settle(struct node *node, struct job **job, struct error *err)
     struct error reason = ERROR_INIT;
     bool is_done = false;
     if (record->kind != JOB_BACKUP && exchange_outcome(record, &is_done, &reason) == 0) {
-        if (is_done && record->phase != JOB_EXCHANGED)
-            exchange_done(node, *job);
-        else
+        if (!is_done || record->phase == JOB_EXCHANGED)
             exchange_put_away(node, record);
+        else if (exchange_done(node, *job, err) < 0)
+            return -1;
         return settle_restore(node, record, is_done, err);
     }
+    if (error_is_set(&reason))
+        log_error("a server's directory may be half exchanged server=%s reason=%s", record->server,
+                  reason.text);
     if (record->kind == JOB_BACKUP)
         log_info("backup is made again after a restart server=%s backup=%s", record->server,
                  record->backup);

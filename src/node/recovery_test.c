@@ -152,6 +152,30 @@ static void a_restore_is_settled_by_what_is_live(void **context)
     }
 }
 
+/* What is half exchanged, and not there at the start, is neither given up nor removed. */
+static void a_torn_exchange_waits_for_its_disk(void **context)
+{
+    struct world *world = *context;
+    scope_free char *away = scratch_path("%s/away", world->directory);
+    crash_a_restore(world, CRASH_BEFORE_ENTRIES);
+    assert_int_equal(rename(world->servers, away), 0);
+    scratch_directory(world->servers); /* the bare mount point */
+    for (int start = 0; start < 2; start++) {
+        world_start_node(world);
+        usleep(200 * 1000);
+        world_stop_node(world);
+    }
+    assert_int_equal(world->panel.restores, 0);
+    assert_int_equal(rmdir(world->servers), 0);
+    assert_int_equal(rename(away, world->servers), 0);
+    world_start_node(world);
+    world_wait_restores(world, 1);
+    assert_string_equal(world->panel.restore, "{\"successful\":true}");
+    scope_free char *path = scratch_path("%s/level.dat", world->live);
+    scope_free char *text = scratch_read(path);
+    assert_string_equal(text, "new");
+}
+
 static void a_settled_restore_is_not_settled_again(void **context)
 {
     struct world *world = *context;
@@ -249,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restore_is_settled_by_what_is_live),
+        TEST(a_torn_exchange_waits_for_its_disk),
         TEST(a_settled_restore_is_not_settled_again),
         TEST(a_backup_is_made_again),
         TEST(the_panel_hears_which_backups_are_still_meant),

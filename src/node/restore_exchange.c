@@ -15,69 +15,82 @@
 #include "node/node_internal.h"
 
 enum {
-    RETRY_MS = 1000
+    RETRY_MS = 1000,
+    NAMING_TRIES = 5,
 };
 
-/* Whether the live name is the directory that was staged; made durable before anybody relies on it. */
-static bool stage_is_live(const struct journal_job *record, int parent_fd)
+/* 1: the live name is the directory that was staged.  0: it is another, or none. */
+static int stage_is_live(const struct journal_job *record, int parent_fd, struct error *err)
 {
-    struct error err = ERROR_INIT;
+    struct error doubt = ERROR_INIT;
     struct stat parent, info;
+    if (fstat(parent_fd, &parent) < 0)
+        return error_set_os(err, errno, "looking at '%s'", record->stage_parent);
+    if (fstatat(parent_fd, record->live_name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0
+                               : error_set_os(err, errno, "looking at the live directory '%s/%s'",
+                                              record->stage_parent, record->live_name);
     /* Its device is its parent's, as the stage's was; the number of it may be another after a reboot. */
-    return fstat(parent_fd, &parent) == 0 &&
-           fstatat(parent_fd, record->live_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           info.st_dev == parent.st_dev && info.st_ino == record->stage_inode &&
-           file_sync(parent_fd, record->stage_parent, &err) == 0;
+    if (info.st_dev != parent.st_dev || info.st_ino != record->stage_inode)
+        return 0;
+    if (file_sync(parent_fd, record->stage_parent, &doubt) < 0)
+        log_error("the restored tree is live, but may not survive a power cut server=%s reason=%s",
+                  record->server, doubt.text);
+    return 1;
+}
+
+/*
+ * The box of an exchange: 1, and open.  0: there is none, though the live directory is there: it was put away, or it
+ * is the tenant's, who can put one of that name into a mount point.  Where neither is there, the disk is not.
+ */
+static int open_own_box(const struct journal_job *record, int parent_fd, int live_fd, int *box_fd,
+                        struct error *err)
+{
+    struct stat tree;
+    scope_fd int fd = beneath_open_raw(parent_fd, record->stage_name, O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -ENOENT && live_fd >= 0)
+        return 0;
+    if (fd < 0)
+        return error_set_os(err, -fd, "opening '%s/%s'", record->stage_parent, record->stage_name);
+    if (fstatat(fd, EXCHANGE_TREE, &tree, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0
+                               : error_set_os(err, errno, "looking at the tree in '%s/%s'",
+                                              record->stage_parent, record->stage_name);
+    if (tree.st_ino != record->stage_inode)
+        return 0;
+    *box_fd = scope_take_fd(&fd);
+    return 1;
 }
 
 int exchange_outcome(const struct journal_job *record, bool *is_done, struct error *err)
 {
-    struct error reason = ERROR_INIT;
-    *is_done = false;
-    if (record->phase == JOB_EXCHANGED)
-        *is_done = true;
+    *is_done = record->phase == JOB_EXCHANGED;
     if (record->phase != JOB_EXCHANGING || record->stage_parent == NULL ||
         record->live_name == NULL || record->stage_name == NULL)
         return 0;
-    scope_fd int parent_fd = directory_open_real(record->stage_parent, &reason);
-    if (parent_fd < 0)
-        return 0;
-    if (stage_is_live(record, parent_fd)) {
-        *is_done = true;
-        return 0;
-    }
-    int flags = O_RDONLY | O_DIRECTORY;
-    scope_fd int box_fd = beneath_open_raw(parent_fd, record->stage_name, flags, 0);
-    scope_fd int live_fd = beneath_open_raw(parent_fd, record->live_name, flags, 0);
-    if (box_fd < 0)
-        return 0;
+    scope_fd int parent_fd = directory_open_real(record->stage_parent, err);
+    int live = parent_fd < 0 ? -1 : stage_is_live(record, parent_fd, err);
+    *is_done = live > 0;
+    if (live != 0)
+        return live < 0 ? -1 : 0;
+    scope_fd int live_fd =
+        beneath_open_raw(parent_fd, record->live_name, O_RDONLY | O_DIRECTORY, 0);
+    if (live_fd < 0 && live_fd != -ENOENT)
+        return error_set_os(err, -live_fd, "opening the live directory '%s/%s'",
+                            record->stage_parent, record->live_name);
+    scope_fd int box_fd = -1;
+    int found = open_own_box(record, parent_fd, live_fd, &box_fd, err);
+    if (found <= 0)
+        return found;
     if (live_fd < 0)
-        return exchange_is_torn(box_fd) ? error_set_os(err, -live_fd, "opening the live directory")
-                                        : 0;
+        return exchange_is_torn(box_fd)
+                   ? error_set(err, ERROR_NOT_FOUND, "the live directory '%s/%s' is missing",
+                               record->stage_parent, record->live_name)
+                   : 0;
     enum exchange_state state;
     if (exchange_settle(box_fd, live_fd, &state, err) < 0)
         return -1;
     *is_done = state == EXCHANGE_DONE;
-    return 0;
-}
-
-/* Again and again: nothing else may happen to a live directory that is a mix. */
-static int settle_until_stop(struct node *node, const struct journal_job *record, bool *is_done,
-                             struct error *err)
-{
-    struct error reason = ERROR_INIT;
-    bool is_told = false;
-    while (exchange_outcome(record, is_done, &reason) < 0) {
-        if (!is_told)
-            log_error("a server's directory is half exchanged, and tried again every second "
-                      "server=%s directory='%s' reason=%s",
-                      record->server, record->stage_parent, reason.text);
-        is_told = true;
-        if (queue_is_stopping(node->queue))
-            return error_set(err, ERROR_CANCELLED, "the exchange is half done");
-        error_clear(&reason);
-        usleep(RETRY_MS * 1000);
-    }
     return 0;
 }
 
@@ -86,10 +99,13 @@ static bool is_worth_keeping(const struct journal_job *record)
 {
     struct error ignored = ERROR_INIT;
     scope_fd int parent_fd = directory_open_real(record->stage_parent, &ignored);
+    if (parent_fd < 0)
+        return true; /* nobody can say: what is on record can still be brought back */
     scope_fd int box_fd =
-        parent_fd < 0 ? -1
-                      : beneath_open_raw(parent_fd, record->stage_name, O_RDONLY | O_DIRECTORY, 0);
-    if (box_fd < 0 || faccessat(box_fd, EXCHANGE_TREE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        beneath_open_raw(parent_fd, record->stage_name, O_RDONLY | O_DIRECTORY, 0);
+    if (box_fd < 0)
+        return box_fd != -ENOENT;
+    if (faccessat(box_fd, EXCHANGE_TREE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
         return false;
     if (!exchange_shares_files(box_fd))
         return true;
@@ -98,21 +114,22 @@ static bool is_worth_keeping(const struct journal_job *record)
     return false;
 }
 
-/* Until it is on record; what nobody recorded, the next start finds out. */
-static void record_exchanged(struct node *node, struct job *job, const struct journal_kept *kept)
+/* Until it is on record.  CANCELLED: told to stop before; the next start finds out. */
+static int record_exchanged(struct node *node, struct job *job, const struct journal_kept *kept,
+                            struct error *err)
 {
     for (;;) {
-        struct error err = ERROR_INIT;
-        if (journal_set_exchanged(node->journal, &job->record, kept, &err) == 0)
-            return;
-        log_error("journal fails backup=%s reason=%s", job->record.backup, err.text);
+        struct error reason = ERROR_INIT;
+        if (journal_set_exchanged(node->journal, &job->record, kept, &reason) == 0)
+            return 0;
+        log_error("journal fails backup=%s reason=%s", job->record.backup, reason.text);
         if (queue_is_stopping(node->queue))
-            return;
+            return error_set(err, ERROR_CANCELLED, "the exchange is not on record");
         usleep(RETRY_MS * 1000);
     }
 }
 
-void exchange_done(struct node *node, struct job *job)
+int exchange_done(struct node *node, struct job *job, struct error *err)
 {
     struct journal_job *record = &job->record;
     struct journal_kept kept = {.parent = record->stage_parent,
@@ -126,22 +143,44 @@ void exchange_done(struct node *node, struct job *job)
     snprintf(kept.server, sizeof(kept.server), "%s", record->server);
     snprintf(kept.backup, sizeof(kept.backup), "%s", record->backup);
     bool is_kept = node->config.keep_ms > 0 && is_worth_keeping(record);
-    record_exchanged(node, job, is_kept ? &kept : NULL);
-    if (record->phase == JOB_EXCHANGED)
-        exchange_put_away(node, record);
+    if (record_exchanged(node, job, is_kept ? &kept : NULL, err) < 0)
+        return -1;
+    exchange_put_away(node, record);
+    return 0;
+}
+
+/* Carry on, or take back.  -1 and job->is_torn: neither was possible, yet. */
+static int settle(struct node *node, struct job *job, bool *is_done, struct error *err)
+{
+    *is_done = false;
+    job->is_torn = exchange_outcome(&job->record, is_done, err) < 0;
+    if (job->is_torn)
+        return -1;
+    return *is_done ? exchange_done(node, job, err) : 0;
 }
 
 int exchange_settle_job(struct node *node, struct job *job, struct error *err)
 {
-    bool is_done = false;
-    if (settle_until_stop(node, &job->record, &is_done, err) < 0)
+    bool is_done;
+    if (settle(node, job, &is_done, err) < 0)
         return -1;
-    if (is_done) {
-        exchange_done(node, job);
+    if (is_done)
         return 0;
-    }
     exchange_put_away(node, &job->record);
     return error_set(err, ERROR_IO, "the exchange had to be taken back");
+}
+
+/* Staging may have taken hours: the directory is still the server's. */
+static int check_place(struct node *node, const struct journal_job *record, struct error *err)
+{
+    scope_buf struct buf parent = BUF_INIT;
+    scope_buf struct buf name = BUF_INIT;
+    if (place_find_stage(&node->places, record->server, &parent, &name, err) < 0)
+        return -1;
+    if (strcmp(parent.data, record->stage_parent) == 0 && strcmp(name.data, record->live_name) == 0)
+        return 0;
+    return error_set(err, ERROR_CONFLICT, "'%s/%s' is the server's no more", record->stage_parent,
+                     record->live_name);
 }
 
 int exchange_run(struct node *node, struct job *job, struct stage *stage, struct error *err)
@@ -149,35 +188,64 @@ int exchange_run(struct node *node, struct job *job, struct stage *stage, struct
     struct journal_job *record = &job->record;
     if (cancel_is_set(&job->cancel))
         return error_set(err, ERROR_CANCELLED, "the restore was cancelled");
+    if (check_place(node, record, err) < 0)
+        return -1;
     record->phase = JOB_EXCHANGING;
     stage_identity(stage, &record->stage_device, &record->stage_inode);
     if (journal_set_phase(node->journal, record, err) < 0)
         return -1;
-    int result = stage_exchange(stage, node->config.exchange, err);
-    if (result < 0 && stage_is_torn(stage)) {
-        struct error reason = *err;
-        bool is_done = false;
-        log_error("exchange fails server=%s reason=%s", record->server, reason.text);
-        error_clear(err);
-        if (settle_until_stop(node, record, &is_done, err) < 0)
-            return -1;
-        if (!is_done) {
-            *err = reason;
-            return -1;
-        }
-        result = 0;
+    if (stage_exchange(stage, node->config.exchange, err) == 0) {
+        const struct error *doubt = stage_doubt(stage);
+        if (doubt != NULL)
+            log_error(
+                "the restored tree is live, but may not survive a power cut server=%s reason=%s",
+                record->server, doubt->text);
+        return exchange_done(node, job, err);
     }
-    if (result < 0)
+    if (!stage_is_torn(stage))
         return -1;
-    const struct error *doubt = stage_doubt(stage);
-    if (doubt != NULL)
-        log_error("the restored tree is live, but may not survive a power cut server=%s reason=%s",
-                  record->server, doubt->text);
-    exchange_done(node, job);
+    struct error reason = *err;
+    bool is_done;
+    log_error("exchange fails server=%s reason=%s", record->server, reason.text);
+    error_clear(err);
+    if (settle(node, job, &is_done, err) < 0)
+        return -1;
+    if (!is_done)
+        *err = reason;
+    return is_done ? 0 : -1;
+}
+
+/* The kept tree's record says where it lies, whatever the disk allows. */
+static int name_as_kept(struct node *node, const struct journal_job *record,
+                        const struct journal_kept *kept, bool *is_kept, struct error *err)
+{
+    struct error doubt = ERROR_INIT;
+    scope_fd int parent_fd = directory_open_real(record->stage_parent, err);
+    if (parent_fd < 0)
+        return -1;
+    for (int tries = 1;; tries++) {
+        if (renameat2(parent_fd, record->stage_name, parent_fd, kept->name, RENAME_NOREPLACE) ==
+            0) {
+            if (file_sync(parent_fd, record->stage_parent, &doubt) < 0)
+                log_error("'%s/%s' may not survive a power cut reason=%s", record->stage_parent,
+                          kept->name, doubt.text);
+            return 0;
+        }
+        if (errno == ENOENT)
+            return 0; /* it has its name already */
+        log_error("cannot name '%s/%s' as kept errno=%s", record->stage_parent, record->stage_name,
+                  strerrorname_np(errno));
+        if (tries == NAMING_TRIES || queue_is_stopping(node->queue))
+            break;
+        usleep(RETRY_MS * 1000);
+    }
+    if (journal_rename_kept(node->journal, record->server, record->stage_name, err) < 0)
+        return -1;
+    *is_kept = true;
     return 0;
 }
 
-/* The box of an exchange that happened gets the name under which it is on record as kept. */
+/* `*is_kept`: the box is on record as kept under the name that it has. */
 static int put_in_its_place(struct node *node, const struct journal_job *record, bool *is_kept,
                             struct error *err)
 {
@@ -185,19 +253,24 @@ static int put_in_its_place(struct node *node, const struct journal_job *record,
     int found = journal_find_kept(node->journal, record->server, &kept, err);
     if (found <= 0)
         return found;
-    *is_kept = strcmp(kept.parent, record->stage_parent) == 0 &&
-               strcmp(kept.name, record->stage_name) == 0;
-    int result = 0;
-    if (!*is_kept && strcmp(kept.parent, record->stage_parent) == 0) {
-        scope_fd int parent_fd = directory_open_real(record->stage_parent, err);
-        if (parent_fd < 0)
-            result = -1;
-        else if (renameat2(parent_fd, record->stage_name, parent_fd, kept.name, RENAME_NOREPLACE) ==
-                 0)
-            result = file_sync(parent_fd, record->stage_parent, err);
-    }
+    bool is_here = strcmp(kept.parent, record->stage_parent) == 0;
+    *is_kept = is_here && strcmp(kept.name, record->stage_name) == 0;
+    int result = is_here && !*is_kept ? name_as_kept(node, record, &kept, is_kept, err) : 0;
     journal_kept_clear(&kept);
     return result;
+}
+
+/* Where the disk would not take the note that the exchange was done: it is known all the same. */
+static void confirm(const struct journal_job *record)
+{
+    struct error err = ERROR_INIT;
+    scope_fd int parent_fd = directory_open_real(record->stage_parent, &err);
+    if (parent_fd < 0)
+        return;
+    scope_fd int box_fd =
+        beneath_open_raw(parent_fd, record->stage_name, O_RDONLY | O_DIRECTORY, 0);
+    if (box_fd >= 0 && exchange_confirm(box_fd, &err) < 0)
+        log_error("'%s/%s' reason=%s", record->stage_parent, record->stage_name, err.text);
 }
 
 void exchange_put_away(struct node *node, const struct journal_job *record)
@@ -206,10 +279,14 @@ void exchange_put_away(struct node *node, const struct journal_job *record)
     bool is_kept = record->kind == JOB_UNDO && record->phase != JOB_EXCHANGED;
     if (record->stage_parent == NULL || record->stage_name == NULL)
         return;
-    if (record->phase == JOB_EXCHANGED && put_in_its_place(node, record, &is_kept, &err) < 0) {
-        log_error("cannot keep '%s/%s' reason=%s", record->stage_parent, record->stage_name,
-                  err.text);
-        error_clear(&err);
+    if (record->phase == JOB_EXCHANGED) {
+        confirm(record);
+        /* Where it lies is not on record: it stays, rather than be removed for want of a name. */
+        if (put_in_its_place(node, record, &is_kept, &err) < 0) {
+            log_error("cannot keep '%s/%s' reason=%s", record->stage_parent, record->stage_name,
+                      err.text);
+            return;
+        }
     }
     if (!is_kept && place_trash(&node->places, record->stage_parent, record->stage_name, &err) < 0)
         log_error("cannot put away '%s/%s' reason=%s", record->stage_parent, record->stage_name,

@@ -227,24 +227,25 @@ static int restore_once(struct node *node, struct job *job, int parent_fd, struc
         result = merge(node, job, stage, err);
     if (result == 0)
         result = exchange_run(node, job, stage, err);
-    bool is_torn = stage_is_torn(stage);
     stage_free(stage);
-    if (result < 0 && !is_torn)
+    if (result < 0 && !job->is_torn)
         exchange_put_away(node, &job->record);
     return result;
 }
 
 /*
- * No restore fails for want of room that a kept tree takes: first the server's own goes, then all on
- * this file system.  False where there is none.
+ * No restore fails for want of room that a kept tree takes: first the server's own goes, then others on
+ * this file system, the oldest first, and with each attempt twice as many.  Others cannot help where a quota is
+ * full.  False where there is none.
  */
-static bool make_room(struct node *node, const struct job *job, int parent_fd,
+static bool make_room(struct node *node, const struct job *job, int parent_fd, unsigned others_max,
                       const struct error *why)
 {
     struct error err = ERROR_INIT;
     if (why->code != ERROR_NO_SPACE && !(why->code == ERROR_LIMIT && job->is_limited_by_disk))
         return false;
-    unsigned dropped = kept_drop_for_room(node, job->record.server, parent_fd, &err);
+    unsigned dropped = kept_drop_for_room(node, job->record.server, parent_fd,
+                                          why->os_errno == EDQUOT ? 0 : others_max, &err);
     if (error_is_set(&err))
         log_error("journal fails reason=%s", err.text);
     if (dropped == 0)
@@ -253,6 +254,24 @@ static bool make_room(struct node *node, const struct job *job, int parent_fd,
                 job->record.server, dropped, why->text);
     (void)sweep(node);
     return true;
+}
+
+/* The backup's; where a kept tree has that name, which it could not lose, a new one. */
+static char *choose_stage_name(struct node *node, const struct journal_job *record)
+{
+    struct error ignored = ERROR_INIT;
+    struct journal_kept kept;
+    char uuid[UUID_TEXT_BYTES];
+    char *name = xasprintf(TREE_STAGE_PREFIX "%s", record->backup);
+    if (journal_find_kept(node->journal, record->server, &kept, &ignored) <= 0)
+        return name;
+    if (strcmp(kept.name, name) == 0) {
+        free(name);
+        uuid_make(uuid);
+        name = xasprintf(TREE_STAGE_PREFIX "%s", uuid);
+    }
+    journal_kept_clear(&kept);
+    return name;
 }
 
 int restore_run(struct node *node, struct job *job, struct error *err)
@@ -268,13 +287,16 @@ int restore_run(struct node *node, struct job *job, struct error *err)
     scope_fd int parent_fd = directory_open_real(parent.data, err);
     if (parent_fd < 0)
         return -1;
-    scope_free char *stage_name = xasprintf(TREE_STAGE_PREFIX "%s", record->backup);
+    scope_free char *stage_name = choose_stage_name(node, record);
     set_text(&record->stage_parent, parent.data);
     set_text(&record->live_name, name.data);
     set_text(&record->stage_name, stage_name);
     int result;
-    while ((result = restore_once(node, job, parent_fd, err)) < 0 &&
-           make_room(node, job, parent_fd, err))
+    unsigned others_max = 1;
+    while ((result = restore_once(node, job, parent_fd, err)) < 0 && !job->is_torn &&
+           make_room(node, job, parent_fd, others_max, err)) {
         error_clear(err);
+        others_max *= 2;
+    }
     return result;
 }

@@ -52,7 +52,14 @@ static int remove_tree(struct node *node, const char *parent, const char *name, 
     struct error reason = ERROR_INIT;
     scope_fd int tree_fd =
         beneath_open(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, &reason);
+    if (tree_fd < 0 && reason.code != ERROR_NOT_FOUND && reason.os_errno != ENOTDIR &&
+        reason.os_errno != ELOOP) {
+        *err = reason;
+        return -1;
+    }
     if (tree_fd >= 0) {
+        if (exchange_is_torn(tree_fd))
+            return error_set(err, ERROR_CONFLICT, "it holds a part of a live directory");
         int result = remove_children(node, tree_fd, err);
         if (result <= 0)
             return result;

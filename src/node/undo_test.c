@@ -126,6 +126,32 @@ static void where_nothing_is_kept_there_is_nothing_to_undo(void **context)
     assert_int_equal(world_call(world, "POST", UNDO, "{}", NULL), 404);
 }
 
+/* While a restore stages, its server moves elsewhere and another one moves in. */
+static void what_is_anothers_by_now_is_not_replaced(void **context)
+{
+    struct world *world = *context;
+    struct error err = ERROR_INIT;
+    keep(world, KEEP_MS);
+    write_live(world, "level.dat", "old");
+    world_back_up(world, BACKUP);
+    scope_free char *elsewhere = scratch_path("%s/elsewhere", world->directory);
+    scratch_directory(elsewhere);
+    size_t before = world->panel.restores;
+    world_hold_servers(world, true);
+    assert_int_equal(world_call(world, "POST", RESTORE, TRUNCATING, NULL), 202);
+    usleep(300 * 1000); /* it asks for the disk limit */
+    must(node_attach_directory(world->directory, SERVER, elsewhere, &err), &err);
+    must(node_attach_directory(world->directory, OTHER_SERVER, world->live, &err), &err);
+    write_live(world, "level.dat", "another's");
+    world_hold_servers(world, false);
+    world_wait_restores(world, before + 1);
+    assert_non_null(strstr(world->panel.restore, "\"successful\":false"));
+    scope_free char *path = scratch_path("%s/level.dat", world->live);
+    scope_free char *text = scratch_read(path);
+    assert_string_equal(text, "another's");
+    assert_int_equal(count_kept(world), 0);
+}
+
 static void only_the_newest_is_kept(void **context)
 {
     struct world *world = *context;
@@ -247,6 +273,7 @@ int main(void)
         WORLD_TEST(both_ways_of_exchange_can_be_undone_by_the_other),
         WORLD_TEST(a_merge_can_be_undone_to_the_byte),
         WORLD_TEST(where_nothing_is_kept_there_is_nothing_to_undo),
+        WORLD_TEST(what_is_anothers_by_now_is_not_replaced),
         WORLD_TEST(only_the_newest_is_kept),
         WORLD_TEST(a_kept_tree_survives_restarts_and_goes_when_its_time_is_over),
         WORLD_TEST(a_failed_restore_leaves_the_kept_tree),

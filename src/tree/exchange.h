@@ -52,7 +52,7 @@ enum exchange_way {
  */
 int exchange_entries(int box_fd, int live_fd, struct error *doubt, struct error *err);
 
-/* Whether the box's tree and the live root are a mix at the moment. */
+/* Whether the box's tree and the live root are, or may be, a mix at the moment. */
 bool exchange_is_torn(int box_fd);
 
 /*
@@ -68,6 +68,12 @@ int exchange_settle(int box_fd, int live_fd, enum exchange_state *state, struct 
 /* Whether the two trees of a box have, or may have, files in common. */
 bool exchange_shares_files(int box_fd);
 int exchange_mark_shared(int box_fd, struct error *err); /* durable with what is in the box */
+
+/*
+ * The exchange is known to have been done: where the disk would not take the note, it is
+ * taken now.  No entry is looked at, as the live root has been in use since.
+ */
+int exchange_confirm(int box_fd, struct error *err);
 
 /* Forget that an exchange was done, durably, before the box is used for the next. */
 int exchange_forget(int box_fd, struct error *err);

@@ -25,11 +25,16 @@ struct roots {
     int box_fd, tree_fd, live_fd;
 };
 
-/* 0: there is no such name.  Where one cannot look there is nothing that one could move either. */
-static uint64_t inode_of(int dir_fd, const char *name)
+/* `*inode` 0: there is no such name.  Where one cannot look, one does not know which step was taken. */
+static int find_inode(int dir_fd, const char *name, uint64_t *inode, struct error *err)
 {
     struct stat status;
-    return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : status.st_ino;
+    *inode = 0;
+    if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        *inode = status.st_ino;
+    else if (errno != ENOENT)
+        return error_set_os(err, errno, "looking at '%.200s' in an exchange", name);
+    return 0;
 }
 
 /*
@@ -92,7 +97,9 @@ static int trade(int from_fd, int to_fd, const char *name, struct error *err)
 static int step_forward(const struct roots *roots, const struct plan_entry *entry,
                         struct error *err)
 {
-    uint64_t staged = inode_of(roots->tree_fd, entry->name);
+    uint64_t staged;
+    if (find_inode(roots->tree_fd, entry->name, &staged, err) < 0)
+        return -1;
     if (entry->is_new)
         return staged == entry->new_inode ? trade(roots->tree_fd, roots->live_fd, entry->name, err)
                                           : 0;
@@ -105,8 +112,10 @@ static int step_forward(const struct roots *roots, const struct plan_entry *entr
 static int step_back(const struct roots *roots, const struct plan_entry *entry, struct error *err)
 {
     const char *name = entry->name;
-    uint64_t staged = inode_of(roots->tree_fd, name);
-    uint64_t live = inode_of(roots->live_fd, name);
+    uint64_t staged, live;
+    if (find_inode(roots->tree_fd, name, &staged, err) < 0 ||
+        find_inode(roots->live_fd, name, &live, err) < 0)
+        return -1;
     if (entry->old_inode != 0 && live == entry->old_inode)
         return 0;
     if (entry->old_inode != 0 && staged == entry->old_inode)
@@ -219,6 +228,8 @@ static int open_tree(int box_fd, struct error *err)
 
 int exchange_entries(int box_fd, int live_fd, struct error *doubt, struct error *err)
 {
+    if (exchange_is_torn(box_fd))
+        return error_set(err, ERROR_CONFLICT, "an exchange is under way already");
     scope_fd int tree_fd = open_tree(box_fd, err);
     if (tree_fd < 0)
         return -1;
@@ -230,9 +241,10 @@ int exchange_entries(int box_fd, int live_fd, struct error *doubt, struct error 
     return go_forward(&roots, doubt, err);
 }
 
+/* What cannot be looked for is there: a mix is not to be taken for a whole. */
 static bool has(int box_fd, const char *name)
 {
-    return faccessat(box_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return faccessat(box_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 bool exchange_is_torn(int box_fd)
@@ -253,14 +265,18 @@ int exchange_mark_shared(int box_fd, struct error *err)
 
 int exchange_settle(int box_fd, int live_fd, enum exchange_state *state, struct error *err)
 {
-    *state = has(box_fd, EXCHANGE_DONE_MARK) ? EXCHANGE_DONE : EXCHANGE_NONE;
-    if (!exchange_is_torn(box_fd))
+    *state = EXCHANGE_NONE;
+    if (!exchange_is_torn(box_fd)) {
+        if (faccessat(box_fd, EXCHANGE_DONE_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            *state = EXCHANGE_DONE;
+        else if (errno != ENOENT)
+            return error_set_os(err, errno, "looking at how far an exchange is");
         return 0;
+    }
     scope_fd int tree_fd = open_tree(box_fd, err);
     if (tree_fd < 0)
         return -1;
     struct roots roots = {.box_fd = box_fd, .tree_fd = tree_fd, .live_fd = live_fd};
-    *state = EXCHANGE_NONE;
     if (has(box_fd, EXCHANGE_BACK))
         return take_back(&roots, err);
     struct error doubt = ERROR_INIT, reason = ERROR_INIT;
@@ -271,6 +287,13 @@ int exchange_settle(int box_fd, int live_fd, enum exchange_state *state, struct 
         return -1;
     }
     return 0;
+}
+
+int exchange_confirm(int box_fd, struct error *err)
+{
+    if (renameat(box_fd, EXCHANGE_PLAN, box_fd, EXCHANGE_DONE_MARK) < 0)
+        return errno == ENOENT ? 0 : error_set_os(err, errno, "noting that an exchange is over");
+    return file_sync(box_fd, "what is kept", err);
 }
 
 int exchange_forget(int box_fd, struct error *err)

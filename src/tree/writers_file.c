@@ -44,7 +44,8 @@ struct writers_file *writers_file_new(const struct writers_task *task)
 
 void writers_file_free(struct writers_file *file)
 {
-    close(file->task.fd); /* late errors come with syncfs */
+    if (file->task.fd >= 0)
+        close(file->task.fd);
     free(file->tail);
     free(file);
 }
@@ -57,15 +58,17 @@ static int failed(const struct writers_file *file, int os_errno, struct error *e
 static int put_all(struct writers_file *file, const uint8_t *bytes, size_t length, uint64_t offset,
                    struct error *err)
 {
+    bool may_be_direct = file->tail != NULL;
     while (length > 0) {
         ssize_t done = pwrite(file->task.fd, bytes, length, (off_t)offset);
         if (done < 0 && errno == EINTR)
             continue;
-        /* A file system that takes the flag may still not take the write. */
-        if (done < 0 && errno == EINVAL && file->is_direct) {
-            file->is_direct = false;
+        /* A file system that takes the flag may still not take the write; other threads find it out, too. */
+        if (done < 0 && errno == EINVAL && may_be_direct) {
+            may_be_direct = false;
             if (!set_direct(file->task.fd, false))
                 return failed(file, errno, err);
+            file->is_direct = false;
             continue;
         }
         if (done <= 0)
@@ -121,5 +124,7 @@ int writers_file_complete(struct writers_file *file, bool sets_owner, int *refus
     if ((file->task.sets_mode && fchmod(fd, attributes->mode) < 0) || futimens(fd, times) < 0)
         return error_set_os(err, errno, "setting mode and times of '%.*s'", SHOWN_BYTES,
                             file->path);
-    return 0;
+    /* Some file systems say only here what became of the writes; the others, with syncfs. */
+    file->task.fd = -1;
+    return close(fd) < 0 && errno != EINTR ? failed(file, errno, err) : 0;
 }

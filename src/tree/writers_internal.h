@@ -28,9 +28,9 @@ struct writers_file *writers_file_new(const struct writers_task *task);
 int writers_file_put(struct writers_file *file, const uint8_t *bytes, size_t length,
                      uint64_t offset, struct error *err);
 
-/* The tail, then the attributes.  `*refused_out`: the errno where the owner could not be set, or 0. */
+/* The tail, the attributes, and closed.  `*refused_out`: the errno where the owner could not be set, or 0. */
 int writers_file_complete(struct writers_file *file, bool sets_owner, int *refused_out,
                           struct error *err);
-void writers_file_free(struct writers_file *file); /* closes it */
+void writers_file_free(struct writers_file *file); /* closes it where it was not completed */
 
 #endif
