@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOST, read_tree
+from harness import ROOST, SANITIZED, read_tree
 
 ROOT = os.geteuid() == 0
 
@@ -442,5 +442,6 @@ def test_memory_does_not_grow_with_the_directory(fresh):
     before = fresh.program.memory_kib()
     done = server.backup()
     server.restore(done["uuid"])
-    assert fresh.program.memory_kib() - before < 40 * 1024
+    # A sanitizer keeps what was freed for a while.
+    assert fresh.program.memory_kib() - before < (160 if SANITIZED else 40) * 1024
     assert read_tree(server.directory)["noise"][:100] and ROOST.exists()
