@@ -208,8 +208,10 @@ def test_links_that_are_planted_in_the_stage_lead_nowhere(fresh, outside, trunca
         subprocess.run(["rm", "-rf", aside], check=True)
 
 
-@pytest.mark.parametrize("truncate", [True, False])
-def test_links_in_the_live_tree_are_neither_merged_nor_emptied(roost, outside, truncate):
+@pytest.mark.parametrize("body", [{"truncate": True}, {"truncate": False},
+                                  {"truncate": True, "leave_ignored": True, "ignored": ["link", "0", "1*", "a.txt"]}],
+                         ids=["True", "False", "leave_ignored"])
+def test_links_in_the_live_tree_are_neither_merged_nor_emptied(roost, outside, body):
     """S1: a directory of the live tree that is a link, and then is none, while it is merged, replaced and removed."""
     server = roost.add_server({f"d/{number}": b"mine" for number in range(200)})
     good = server.backup()["uuid"]
@@ -228,7 +230,7 @@ def test_links_in_the_live_tree_are_neither_merged_nor_emptied(roost, outside, t
 
     with meanwhile(swap):
         for _ in range(12):
-            server.restore(good, truncate=truncate)
+            server.restore(good, **body)
             roost.wait_node_idle(60)
     wait_until("replaced trees to go", lambda: not [n for n in server.beside() if n.startswith(".roost-")], 60)
     assert state_of(outside) == before

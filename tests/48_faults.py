@@ -304,9 +304,11 @@ def settle(server, control, stuck):
     server.roost.wait_node_idle()
 
 
-@pytest.mark.parametrize("truncate", [True, False])
+@pytest.mark.parametrize("body", [{"truncate": True}, {"truncate": False},
+                                  {"truncate": True, "leave_ignored": True, "ignored": ["later"]}],
+                         ids=["True", "False", "leave_ignored"])
 @pytest.mark.parametrize("fault", SERVED)
-def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, truncate):
+def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, body):
     server, control = served, served.roost.control
     kinds, error, keep, for_ever = FAULTS[fault]
     old = server.tree()
@@ -320,13 +322,13 @@ def test_a_restore_is_the_old_tree_or_the_new_one(served, fault, truncate):
 
     changed()
     control.arm(0, kinds)
-    server.restore(backup, truncate=truncate)
+    server.restore(backup, **body)
     restored = server.tree()
-    assert restored == (old if truncate else {**old, "later": b"later"})
+    assert restored == (old if body == {"truncate": True} else {**old, "later": b"later"})
     for point in few(control.counted):
         before, stuck = changed(), stuck_exchanges(server)
         control.arm(point, kinds, error, keep, for_ever)
-        answer = server.restore(backup, truncate=truncate, wait=False)
+        answer = server.restore(backup, wait=False, **body)
         assert answer.status_code in (204, 507), answer.text
         settle(server, control, stuck)
         server.wait_restored()

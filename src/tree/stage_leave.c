@@ -9,12 +9,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/scope.h"
 #include "tree/stage_merge_internal.h"
+
+#define ASIDE_NAME "ignored" /* in the box */
 
 enum {
     OWNER_BITS = 0700,
@@ -68,6 +72,32 @@ static int enqueue(struct merge *merge, struct error *err)
 }
 
 /*
+ * Out of the stage, with all below it.  It is removed when nothing is to be made any more: ext4 looks for a free
+ * inode past all those that were freed in the last seconds, which would cost more than all the rest.
+ */
+static int put_aside(struct merge *merge, const char *name, struct error *err)
+{
+    char number[24];
+    int box_fd = merge->stage->box_fd;
+    if (merge->aside_fd < 0) {
+        if (mkdirat(box_fd, ASIDE_NAME, OWNER_BITS) < 0)
+            return error_set_os(err, errno, "making '%s'", ASIDE_NAME);
+        merge->aside_fd = beneath_open(box_fd, ASIDE_NAME, O_RDONLY | O_DIRECTORY, 0, err);
+        if (merge->aside_fd < 0)
+            return -1;
+    }
+    snprintf(number, sizeof(number), "%" PRIu64, merge->aside_count++);
+    if (renameat(merge->staged_fd, name, merge->aside_fd, number) == 0)
+        return 0;
+    return beneath_remove_tree(merge->staged_fd, name, err); /* closed to us, as it may be */
+}
+
+int merge_remove_aside(struct merge *merge, struct error *err)
+{
+    return merge->aside_fd < 0 ? 0 : beneath_remove_tree(merge->stage->box_fd, ASIDE_NAME, err);
+}
+
+/*
  * A staged directory is opened for what comes and goes, and ends with its attributes, or with those of the live one
  * (-1: not).
  */
@@ -98,7 +128,7 @@ static int clear_directory(struct merge *merge, const char *name, struct error *
     struct stat live;
     bool is_left = is_ignored(merge, true);
     if (is_left && is_pruned(merge))
-        return beneath_remove_tree(merge->staged_fd, name, err);
+        return put_aside(merge, name, err);
     int flags = O_RDONLY | O_DIRECTORY;
     scope_fd int live_fd =
         is_left && merge->live_fd >= 0 ? beneath_open_raw(merge->live_fd, name, flags, 0) : -1;
@@ -113,10 +143,7 @@ static int clear_name(struct merge *merge, const struct dirent *item, struct err
 {
     if (is_directory(merge->staged_fd, item))
         return clear_directory(merge, item->d_name, err);
-    if (is_ignored(merge, false) && unlinkat(merge->staged_fd, item->d_name, 0) < 0 &&
-        errno != ENOENT)
-        return error_set_os(err, errno, "removing '%.200s' from the stage", merge->path.data);
-    return 0;
+    return is_ignored(merge, false) ? put_aside(merge, item->d_name, err) : 0;
 }
 
 /* ---- the way to what stays ---- */

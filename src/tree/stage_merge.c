@@ -276,9 +276,14 @@ int stage_merge_live(struct stage *stage, const struct merge_options *options, s
                           .links = links_new(LINKS_MAX_BYTES),
                           .path = BUF_INIT,
                           .xattrs = BUF_INIT,
-                          .queue = {.fd = -1}};
+                          .queue = {.fd = -1},
+                          .aside_fd = -1};
     throttle_init(&merge.throttle, options->rate_bytes_per_s);
     int result = merge_parts(&merge, err);
+    if (result == 0)
+        result = merge_remove_aside(&merge, err);
+    if (merge.aside_fd >= 0)
+        close(merge.aside_fd);
     buf_free(&merge.path);
     buf_free(&merge.xattrs);
     free(merge.xattr_room);

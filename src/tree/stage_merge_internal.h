@@ -23,7 +23,9 @@ struct merge {
     char *xattr_room;
     size_t directory_length;
     struct buf path;     /* its path, and behind it the name that is looked at */
-    struct ledger queue; /* stage_leave.c: directories that are to be visited */
+    struct ledger queue; /* stage_leave.c: directories that are to be visited … */
+    int aside_fd; /* … and where, in the box, what is not to be staged waits for its removal */
+    uint64_t aside_count;
 };
 
 /*
@@ -50,6 +52,9 @@ int merge_open_live(struct merge *merge, const char *path, struct error *err);
 
 /* stage_leave.c: what is left alone: out of the stage, and in again as it is live (it may not be there at all). */
 int merge_leave(struct merge *merge, struct error *err);
+
+/* Remove what it has put aside, when nothing is to be made any more. */
+int merge_remove_aside(struct merge *merge, struct error *err);
 
 /*
  * stage_merge_copy.c.  A file of its own for the stage: as a clone of the live one, where the file system
