@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Panel and node as two processes: what happens when one of them is not there."""
+import contextlib
 import os
+import socket
+import threading
 import time
 
 import pytest
+import requests
 
 from expect import check, error
-from harness import EXTENDED, wait_until
+from harness import EXTENDED, free_port, utc_text, wait_until
 
 
 @pytest.fixture
@@ -58,6 +62,89 @@ def test_a_report_waits_for_the_panel(apart):
     view = server.wait(backup, 30)
     assert view["is_successful"] and view["bytes"] == server.archive(backup).stat().st_size
     apart.wait_node_idle()
+
+
+class Deaf:
+    """Somebody on a node's port who takes an order and says nothing, until it is closed."""
+
+    def __init__(self, port):
+        self.socket = socket.create_server(("127.0.0.1", port))
+        self.orders = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.socket.accept()
+                self.orders.append((connection, connection.recv(100)))
+
+    def close(self):
+        self.socket.close()
+        for connection, _ in self.orders:
+            connection.close()
+
+
+def lose_an_order(apart, server, order, end):
+    """The node's machine takes an order for it and is gone: to the panel it may have arrived."""
+    apart.sql("UPDATE nodes SET daemonListen = ?", (deaf := Deaf(free_port())).socket.getsockname()[1])
+    thread = threading.Thread(target=order, daemon=True)
+    thread.start()
+    wait_until("the order to arrive", lambda: deaf.orders and b"POST" in deaf.orders[-1][1])
+    end(deaf)
+    thread.join()
+    apart.sql("UPDATE nodes SET daemonListen = ?", apart.node_port)
+    assert server.status() == "restoring_backup"
+
+
+@pytest.mark.parametrize("how", ["the answer is lost", "the panel dies"])
+@pytest.mark.parametrize("kind", ["restore", "undo"])
+def test_an_order_that_never_arrived_is_settled_with_the_node(apart, kind, how):
+    """The node runs on: neither a report nor its next start would end the state."""
+    server = apart.add_server()
+    backup = server.backup()["uuid"]
+    server.restore(backup)
+    before = server.tree()
+
+    def order():
+        with contextlib.suppress(requests.RequestException):
+            if kind == "restore":
+                server.restore(backup, wait=False)
+            else:
+                server.client().post(f"{server.api}/backups/restore/undo")
+
+    def end(deaf):
+        if how == "the panel dies":
+            apart.panel.kill()
+        deaf.close()
+    lose_an_order(apart, server, order, end)
+    if how == "the panel dies":
+        apart.start_panel()
+    for table in ("roost_restores", "roost_undos"):  # else this would take half a minute
+        apart.sql(f"UPDATE {table} SET started_at = ?", utc_text(-60))
+    wait_until("the state to end", lambda: server.status() is None, 30)
+    assert server.tree() == before
+    if kind == "restore":
+        last = server.client().get(server.api).json()["attributes"]["last_restore"]
+        assert not last["is_successful"] and last["error"] == "the node never got the order"
+    assert server.restore(backup).status_code == 204
+    assert server.client().get(server.api).json()["attributes"]["last_restore"]["is_successful"]
+
+
+def test_a_restore_that_takes_its_time_is_not_settled(make):
+    """However long it takes: the node says that it is at it, and then, that it has yet to report."""
+    roost = make({"node.write_limit": "300 KB"}, apart=True)
+    server = roost.add_server({f"f{n}": os.urandom(500_000) for n in range(10)})
+    backup = server.backup()["uuid"]
+    before = server.tree()
+    server.write({"f0": b"changed"})
+    assert server.restore(backup, wait=False).status_code == 204
+    roost.sql("UPDATE roost_restores SET started_at = ?", utc_text(-60))
+    began = time.monotonic()
+    server.wait_restored(60)
+    assert time.monotonic() - began > 11, "the panel had no reason to ask"
+    assert server.client().get(server.api).json()["attributes"]["last_restore"]["is_successful"]
+    assert server.tree() == before
+    roost.stop()
 
 
 @pytest.mark.parametrize("kind", ["backup", "restore"])

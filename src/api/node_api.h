@@ -152,6 +152,12 @@ bool node_api_file_contents(struct node_api *api, const struct node_address *nod
                             struct buf *contents, struct node_outcome *outcome);
 bool node_api_undo(struct node_api *api, const struct node_address *node, const char *server,
                    struct node_outcome *outcome);
+/*
+ * Whether the node is at work on a restore of the server, or an undo, or has yet to report its end.  1, 0; -1 where
+ * it does not say: no answer, or one of a node that is no Roost.
+ */
+int node_api_is_restoring(struct node_api *api, const struct node_address *node, const char *server,
+                          struct node_outcome *outcome);
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome);
 /*

@@ -178,6 +178,17 @@ bool node_api_undo(struct node_api *api, const struct node_address *node, const 
     return send_order(api, node, &sent, outcome);
 }
 
+int node_api_is_restoring(struct node_api *api, const struct node_address *node, const char *server,
+                          struct node_outcome *outcome)
+{
+    scope_json json_t *answer = NULL;
+    struct order sent = {.operation = NODE_OP_SERVER, .ids = {server}, .answer_out = &answer};
+    if (!send_order(api, node, &sent, outcome))
+        return -1;
+    const json_t *claim = json_object_get(answer, "is_restoring");
+    return json_is_boolean(claim) ? json_is_true(claim) : -1;
+}
+
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome)
 {

@@ -89,6 +89,13 @@ int server_undo_begin(struct db_session *session, int64_t server_id, struct erro
 int server_undo_find(struct db_session *session, int64_t server_id, struct error *err);
 int server_undo_end(struct db_session *session, int64_t server_id, struct error *err);
 
+/*
+ * Ids of servers above `after_id`, ascending, with a restore or an undo that began before a time; how many, at most
+ * `max`, or -1.
+ */
+int server_restores_before(struct db_session *session, int64_t before_us, int64_t after_id,
+                           int64_t *ids, size_t max, struct error *err);
+
 /* How a server's last restore, or undo of one, ended: known from its end until the next one begins. */
 struct server_last_restore {
     char backup[UUID_TEXT_BYTES];

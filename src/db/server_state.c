@@ -126,6 +126,27 @@ int server_undo_end(struct db_session *session, int64_t server_id, struct error 
                   DB_PARAMS(db_int(server_id)), NULL, err);
 }
 
+int server_restores_before(struct db_session *session, int64_t before_us, int64_t after_id,
+                           int64_t *ids, size_t max, struct error *err)
+{
+    char before[TIME_TEXT_BYTES];
+    struct db_rows rows;
+    db_time_text(before_us, before);
+    if (db_query(session,
+                 "SELECT server_id FROM roost_restores WHERE started_at < ? AND server_id > ?"
+                 " UNION SELECT server_id FROM roost_undos WHERE started_at < ? AND server_id > ?"
+                 " ORDER BY 1 LIMIT ?",
+                 DB_PARAMS(db_text(before), db_int(after_id), db_text(before), db_int(after_id),
+                           db_int(max)),
+                 &rows, err) < 0)
+        return -1;
+    int found = 0, more;
+    while ((more = db_next(&rows, err)) > 0)
+        ids[found++] = db_get_int(&rows, 0);
+    db_rows_end(&rows);
+    return more < 0 ? -1 : found;
+}
+
 int server_restore_note(struct db_session *session, int64_t server_id,
                         const struct server_last_restore *last, struct error *err)
 {

@@ -256,6 +256,32 @@ static void how_a_restore_ended_is_known_until_the_next_begins(void **state)
     db_rollback(session);
 }
 
+static void restores_are_found_by_when_they_began(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct db_session *session = fixture_begin(*state);
+    int64_t node = fixture_add_node(session, "n"), user = fixture_add_user(session, "a");
+    int64_t servers[3], ids[3];
+    for (int i = 0; i < 3; i++) {
+        servers[i] = fixture_add_server(session, node, user);
+        struct backup backup = {.server_id = servers[i]};
+        assert_ok(backup_insert(session, &backup, &err));
+        struct server_restore restore = {.backup_id = backup.id};
+        if (i == 1)
+            assert_ok(server_undo_begin(session, servers[i], &err));
+        else
+            assert_ok(server_restore_begin(session, servers[i], &restore, &err));
+    }
+    int64_t now_us = time_now_us(), later_us = now_us + 5 * 1000000;
+    assert_int_equal(server_restores_before(session, now_us - 60 * 1000000, 0, ids, 3, &err), 0);
+    assert_int_equal(server_restores_before(session, later_us, 0, ids, 3, &err), 3);
+    assert_true(ids[0] == servers[0] && ids[1] == servers[1] && ids[2] == servers[2]);
+    assert_int_equal(server_restores_before(session, later_us, servers[0], ids, 1, &err), 1);
+    assert_true(ids[0] == servers[1]);
+    assert_int_equal(server_restores_before(session, later_us, servers[2], ids, 3, &err), 0);
+    db_rollback(session);
+}
+
 static void an_undo_needs_no_backup_and_takes_the_place_of_a_restore(void **state)
 {
     struct error err = ERROR_INIT;
@@ -326,6 +352,7 @@ int main(void)
         with_database(a_transfer_lasts_until_its_result_is_known),
         with_database(the_restore_that_a_state_stands_for_is_the_latest),
         with_database(how_a_restore_ended_is_known_until_the_next_begins),
+        with_database(restores_are_found_by_when_they_began),
         with_database(an_undo_needs_no_backup_and_takes_the_place_of_a_restore),
         with_database(a_limit_can_be_set_and_a_deleted_server_takes_its_rows_along),
     };

@@ -93,6 +93,9 @@ int journal_add_job(struct journal *journal, struct journal_job *job, struct err
 /* The phase and the stage, before the step that it names is taken. */
 int journal_set_phase(struct journal *journal, const struct journal_job *job, struct error *err);
 
+/* Whether there is a restore of the server, or an undo, that has not ended or not been reported; true in doubt. */
+bool journal_is_restoring(struct journal *journal, const char *server);
+
 /* In the order in which they were accepted. */
 int journal_each_job(struct journal *journal,
                      int (*visit)(const struct journal_job *job, void *context, struct error *err),

@@ -112,6 +112,19 @@ static void read_job(const struct db_rows *rows, struct journal_job *job)
     copy_uuid(job->backup, db_get_text(rows, 4));
 }
 
+bool journal_is_restoring(struct journal *journal, const char *server)
+{
+    struct error ignored = ERROR_INIT;
+    struct db_session *session = db_reader(journal->db, &ignored);
+    int64_t count = 0;
+    return session == NULL ||
+           db_query_int(session,
+                        "SELECT (SELECT COUNT(*) FROM jobs WHERE server = ? AND kind <> 'backup') +"
+                        " (SELECT COUNT(*) FROM outbox WHERE server = ? AND kind <> 'backup')",
+                        DB_PARAMS(db_text(server), db_text(server)), 0, &count, &ignored) < 0 ||
+           count > 0;
+}
+
 int journal_each_job(struct journal *journal,
                      int (*visit)(const struct journal_job *job, void *context, struct error *err),
                      void *context, struct error *err)

@@ -193,6 +193,22 @@ static void a_new_try_withdraws_the_old_report(void **context)
     assert_int_equal(journal_next_report(state->journal, 1, &report, &err), 0);
 }
 
+static void a_restore_counts_until_its_report_is_taken(void **context)
+{
+    struct state *state = *context;
+    struct error err = ERROR_INIT;
+    add_job(state, JOB_BACKUP, BACKUP);
+    assert_false(journal_is_restoring(state->journal, SERVER));
+    struct journal_job job = add_job(state, JOB_RESTORE, BACKUP);
+    struct journal_report report = report_of(&job, true);
+    assert_true(journal_is_restoring(state->journal, SERVER));
+    must(journal_end_job(state->journal, job.id, &report, NULL, NULL, &err), &err);
+    assert_true(journal_is_restoring(state->journal, SERVER));
+    assert_int_equal(journal_next_report(state->journal, 1, &report, &err), 1);
+    must(journal_remove_report(state->journal, report.id, &err), &err);
+    assert_false(journal_is_restoring(state->journal, SERVER));
+}
+
 static void removing_a_delivered_report_spares_a_newer_one(void **context)
 {
     struct state *state = *context;
@@ -362,6 +378,7 @@ int main(void)
         TEST(the_stage_of_a_restore_is_remembered),
         TEST(the_end_of_a_job_leaves_archive_and_report),
         TEST(a_new_try_withdraws_the_old_report),
+        TEST(a_restore_counts_until_its_report_is_taken),
         TEST(removing_a_delivered_report_spares_a_newer_one),
         TEST(a_delayed_report_is_not_due_until_a_restart),
         TEST(an_abandoned_report_leaves_an_orphan),

@@ -126,6 +126,7 @@ static void a_second_restore_of_a_server_is_refused(void **context)
     scope_buf struct buf body = BUF_INIT;
     assert_int_equal(world_call(world, "GET", API, NULL, &body), 200);
     assert_non_null(strstr(body.data, "\"is_suspended\":true"));
+    assert_non_null(strstr(body.data, "\"is_restoring\":true"));
     world_hold_servers(world, false);
     world_wait_restores(world, 1);
 }

@@ -110,11 +110,14 @@ static void write_job(struct job *job, void *context)
 static void write_server(struct json_writer *w, struct node *node,
                          const struct remote_server *server)
 {
+    /* In this order: what leaves the queue is in the journal before. */
     bool is_restoring = node_is_restoring(node, server->uuid);
+    bool is_unsettled = is_restoring || journal_is_restoring(node->journal, server->uuid);
     json_begin_object(w);
     json_field_string(w, "state", "offline");
     /* As upstream's: whoever starts servers must not do it during a restore. */
     json_field_bool(w, "is_suspended", server->is_suspended || is_restoring);
+    json_field_bool(w, "is_restoring", is_unsettled);
     json_key(w, "configuration");
     json_begin_object(w);
     json_field_string(w, "uuid", server->uuid);

@@ -3,7 +3,7 @@
  * Restoring.  The server's state is compared and set in the transaction that notes which backup it
  * is, so that there is one restore per server; then the node is told.  A node that refused, or was
  * not reached, leaves the server as it was.  Where the answer was lost the state stays: the node
- * may be at it, and its report, or its next start, ends the state.
+ * may be at it, and its report, its next start, or its answer to settler.c ends the state.
  */
 #include <inttypes.h>
 
@@ -105,7 +105,7 @@ static void put_back(struct client_call *call)
     else if (session != NULL)
         (void)db_commit(session, &err);
     if (error_is_set(&err))
-        log_error("a server stays in the state restoring_backup until its node starts again "
+        log_error("a server stays in the state restoring_backup until its node was asked "
                   "server=%s reason='%s'",
                   call->view->server.uuid, err.text);
 }

@@ -73,7 +73,7 @@ static void put_back(struct client_call *call, const struct server_last_restore 
     else if (session != NULL)
         (void)db_commit(session, &err);
     if (error_is_set(&err))
-        log_error("a server stays in the state restoring_backup until its node starts again "
+        log_error("a server stays in the state restoring_backup until its node was asked "
                   "server=%s reason='%s'",
                   call->view->server.uuid, err.text);
 }

@@ -31,6 +31,7 @@
  *     remote_gate.c   which node
  *     remote_*.c      what nodes report
  *     keeper.c        what nobody asked for: dead leases, keys' last use
+ *     settler.c       restores that nobody is at work on
  */
 struct panel {
     struct db *db;
@@ -42,6 +43,7 @@ struct panel {
     struct rate *rate; /* NULL: no limit */
     struct progress_board *progress;
     struct keeper *keeper;
+    struct settler *settler;
     char *decoy_secret; /* sealed; what an unknown identifier is compared with */
     int64_t
         newest_id_at_start; /* backups up to here were ordered by an earlier life of the panel */
@@ -161,6 +163,18 @@ int panel_fail_forgotten(struct panel *panel, struct db_session *session, int64_
                          const json_t *meant, int64_t now_us, struct error *err);
 
 /* Fail what has a dead lease, inside the caller's transaction. */
+/* settler.c: the server's restore, or undo of one, has failed; its rows are gone.  Its state is the caller's. */
+struct restore_end {
+    const char *reason, *ip; /* for people; who said so, or NULL */
+    int64_t at_us;
+};
+int panel_end_restore(struct db_session *session, int64_t server_id, const struct restore_end *end,
+                      struct error *err);
+
+/* The thread that asks nodes about restores which have gone on for a while. */
+struct settler *settler_start(struct panel *panel);
+void settler_stop(struct settler *settler); /* NULL is fine */
+
 int panel_fail_dead(struct panel *panel, struct db_session *session, int64_t now_us,
                     struct error *err);
 

@@ -135,6 +135,7 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
     client_routes_add(panel);
     remote_routes_add(panel);
     panel->keeper = keeper_start(panel);
+    panel->settler = settler_start(panel);
     return panel;
 }
 
@@ -149,6 +150,7 @@ void panel_stop(struct panel *panel)
     if (panel == NULL)
         return;
     keeper_stop(panel->keeper);
+    settler_stop(panel->settler);
     http_router_free(panel->client_router);
     http_router_free(panel->remote_router);
     reader_set_free(panel->readers);

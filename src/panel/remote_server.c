@@ -154,33 +154,13 @@ static int note_busy(const struct server *server, void *context, struct error *e
     return 0;
 }
 
-static int end_restore(struct remote_call *call, struct db_session *session, int64_t server_id,
-                       struct error *err)
+static int end_restore(const struct remote_call *call, struct db_session *session,
+                       int64_t server_id, struct error *err)
 {
-    struct server_restore restore = {.backup_id = 0};
-    int found = server_restore_find(session, server_id, &restore, err);
-    int undoing = found < 0 ? -1 : server_undo_find(session, server_id, err);
-    if (undoing < 0 || (found > 0 && server_restore_end(session, server_id, err) < 0) ||
-        (undoing > 0 && server_undo_end(session, server_id, err) < 0))
-        return -1;
-    struct backup backup = {0};
-    int has_backup = found > 0 ? backup_find_by_id(session, restore.backup_id, &backup, err) : 0;
-    scope_buf struct buf properties = BUF_INIT;
-    panel_properties(&properties, has_backup > 0 ? backup.name : NULL, NULL, false);
-    struct server_last_restore ended = {.error = "the node was restarted"};
-    snprintf(ended.backup, sizeof(ended.backup), "%s", has_backup > 0 ? backup.uuid : "");
-    if (has_backup > 0 && server_restore_note(session, server_id, &ended, err) < 0)
-        has_backup = -1;
-    backup_free(&backup);
-    struct activity activity = {
-        .event = undoing > 0 ? "server:backup.restore-undo-failed" : "server:backup.restore-failed",
-        .ip = call->request->remote_address,
-        .properties = properties.data,
-        .server_id = server_id,
-        .backup_id = restore.backup_id,
-        .at_us = call->now_us,
-    };
-    return has_backup < 0 ? -1 : activity_insert(session, &activity, err);
+    struct restore_end end = {.reason = "the node was restarted",
+                              .ip = call->request->remote_address,
+                              .at_us = call->now_us};
+    return panel_end_restore(session, server_id, &end, err);
 }
 
 static int reset_in(struct remote_call *call, struct db_session *session, struct busy_list *busy,
