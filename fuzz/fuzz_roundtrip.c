@@ -89,7 +89,7 @@ static bool make_path(struct entry *entry, uint8_t extras, struct slice name)
 {
     struct error err = ERROR_INIT;
     scope_buf struct buf path = BUF_INIT;
-    for (unsigned i = 0; i < (extras & EXTRA_LONG_NAMES) >> 4; i++) {
+    for (int i = 0; i < (extras & EXTRA_LONG_NAMES) >> 4; i++) {
         for (unsigned j = 0; j < LONG_NAME_BYTES; j++)
             buf_add_char(&path, (char)('a' + i));
         buf_add_char(&path, '/');
