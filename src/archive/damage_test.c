@@ -17,6 +17,17 @@
 
 static const struct archive_read_options READ_ALL = {0};
 
+/* Threads and their memory are dear there: one bit of each byte, where other builds try all eight. */
+#ifdef __SANITIZE_ADDRESS__
+enum {
+    BITS_STEP = 8
+};
+#else
+enum {
+    BITS_STEP = 1
+};
+#endif
+
 static void make_small(struct test_stream *stream)
 {
     const struct extent extents[] = {{4096, 600}, {20000, 100}};
@@ -94,7 +105,7 @@ static void a_flipped_byte_is_noticed_or_harmless(void **state)
         size_t harmless = 0;
         size_t length = data_length(buf_slice(&bytes));
         for (size_t i = 0; i < length; i++) {
-            for (int bit = 0; bit < 8; bit += compression == ARCHIVE_FAST ? 1 : 8) {
+            for (int bit = 0; bit < 8; bit += compression == ARCHIVE_FAST ? BITS_STEP : 8) {
                 bytes.data[i] ^= (char)(1 << bit);
                 harmless += !is_noticed(buf_slice(&bytes), &stream, i);
                 bytes.data[i] ^= (char)(1 << bit);
