@@ -19,8 +19,10 @@
 
 enum {
     ENTRIES_MAX = 50 * 1000 * 1000,
+    OBJECTS_MIN = 262144, /* so many may always be there: a server may well have small files only */
 };
 #define MIB (UINT64_C(1) << 20)
+#define OBJECT_BYTES ((uint64_t)4096) /* what one takes where it is empty, about */
 #define RESERVE_MAX_BYTES (1024 * MIB)
 
 /* What the archive has to be.  `is_known` false: nobody knows, the gzip checksums have to do. */
@@ -60,7 +62,8 @@ static int find_expectation(struct node *node, const struct job *job,
 
 /*
  * How much may be staged: the server's disk limit where there is one, and never the last of the file
- * system's space, which belongs to the neighbours.
+ * system's space, which belongs to the neighbours.  Panels count bytes only against a disk limit, so names
+ * have a limit of their own: as many as would fill it, empty.
  */
 static int find_limits(struct node *node, struct job *job, int parent_fd,
                        struct stage_options *options, struct error *err)
@@ -81,6 +84,8 @@ static int find_limits(struct node *node, struct job *job, int parent_fd,
     uint64_t limit = free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 1;
     uint64_t disk_bytes = (uint64_t)server.disk_mib * MIB;
     options->limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
+    options->limit_objects =
+        options->limit_bytes > OBJECTS_MIN * OBJECT_BYTES ? options->limit_bytes / OBJECT_BYTES : OBJECTS_MIN;
     options->reserve_bytes = reserve_bytes;
     job->is_limited_by_disk = options->limit_bytes == limit;
     return 0;

@@ -38,14 +38,11 @@ enum stage_flags {
     STAGE_OWNER_OF_ROOT = 1 << 1, /* every entry gets the live root's owner, not the archive's */
 };
 
-/* An object takes about a block besides its content, or in its place. */
-#define STAGE_OBJECT_BYTES 4096
-
 struct stage_options {
     unsigned flags;
     uint64_t
-        limit_bytes; /* LIMIT when what is staged passes it: content without holes, and each object at
-                      * least STAGE_OBJECT_BYTES; 0: none */
+        limit_bytes; /* LIMIT when the staged content (apparent size, holes not counted) passes it; 0: none */
+    uint64_t limit_objects; /* LIMIT when there are more files, links and directories; 0: none */
     uint64_t
         reserve_bytes; /* NO_SPACE when the file system has less left, whoever fills it; 0: to the last byte */
 };

@@ -62,7 +62,7 @@ struct stage {
     struct error doubt;  /* why the exchange may not be durable */
     bool owners_refused; /* named in the report */
     struct creation created;
-    uint64_t taken_bytes;     /* of the limit */
+    uint64_t content_bytes, objects; /* of the limits */
     uint64_t unchecked_bytes; /* about so many since the free space was asked for */
 
     struct buf parent_path; /* what parent_cached_fd is; the last parent that was asked for */
@@ -120,10 +120,7 @@ int stage_apply_link(struct stage *stage, int dir_fd, const char *name, struct s
 /* NO_SPACE where the reserve is touched.  Asks the file system now and then. */
 int stage_take_space(struct stage *stage, uint64_t bytes, struct error *err);
 
-/*
- * One object more, of which the content is still to come.  LIMIT: with it the stage would pass its limit.  An
- * empty one takes room as well, so each counts as much as the smallest that is not empty.  NO_SPACE, as above.
- */
+/* One object more, of which the content is still to come.  LIMIT: it is one too many, or too large.  NO_SPACE, as above. */
 int stage_take_object(struct stage *stage, uint64_t content_bytes, struct error *err);
 struct attributes attributes_of_stat(const struct stat *status);
 

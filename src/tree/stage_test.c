@@ -271,15 +271,12 @@ static void owners_can_be_the_live_roots(void **state)
 static void the_limit_holds_before_anything_is_written(void **state)
 {
     struct bench *bench = *state;
-    char bytes[6001];
-    memset(bytes, 'x', sizeof(bytes) - 1);
-    bytes[6000] = '\0';
-    create_with(bench, &(struct stage_options){.limit_bytes = 11000});
-    PUT(ENTRY_FILE, "a", bytes);
-    assert_int_equal(put(bench, ENTRY_FILE, "b", bytes + 999), -1);
+    create_with(bench, &(struct stage_options){.limit_bytes = 10});
+    PUT(ENTRY_FILE, "a", "123456");
+    assert_int_equal(put(bench, ENTRY_FILE, "b", "12345"), -1);
     assert_int_equal(bench->err.code, ERROR_LIMIT);
-    PUT(ENTRY_FILE, "b", bytes + 1000);
-    assert_int_equal(put(bench, ENTRY_FILE, "c", ""), -1);
+    PUT(ENTRY_FILE, "b", "1234");
+    assert_int_equal(put(bench, ENTRY_FILE, "c", "1"), -1);
     assert_false(exists(bench, "stage/tree/c"));
 }
 
@@ -296,7 +293,7 @@ static void objects_without_content_count(void **state)
     enum {
         COUNT = sizeof(rows) / sizeof(rows[0])
     };
-    create_with(bench, &(struct stage_options){.limit_bytes = COUNT * STAGE_OBJECT_BYTES});
+    create_with(bench, &(struct stage_options){.limit_objects = COUNT});
     for (size_t i = 0; i < COUNT; i++)
         PUT(rows[i].type, rows[i].path, rows[i].content);
     for (size_t i = 0; i < COUNT; i++) {
@@ -306,7 +303,7 @@ static void objects_without_content_count(void **state)
     stage_free(bench->stage);
     assert_int_equal(beneath_remove_tree(bench->scratch.fd, "stage", &bench->err), 0);
 
-    create_with(bench, &(struct stage_options){.limit_bytes = 10 * STAGE_OBJECT_BYTES});
+    create_with(bench, &(struct stage_options){.limit_objects = 10});
     PUT(ENTRY_FILE, "1/2/3/4/5/6/7/8/9/f", "");
     assert_int_equal(put(bench, ENTRY_DIRECTORY, "d", ""), -1);
     assert_int_equal(bench->err.code, ERROR_LIMIT);
@@ -341,7 +338,7 @@ static void holes_do_not_count_and_take_no_room(void **state)
     struct bench *bench = *state;
     struct stat status;
     struct extent extents[] = {{0, 2}, {(uint64_t)1 << 34, 3}};
-    create_with(bench, &(struct stage_options){.limit_bytes = STAGE_OBJECT_BYTES});
+    create_with(bench, &(struct stage_options){.limit_bytes = 5});
     buf_add_str(&bench->entry.path, "s");
     bench->entry.size_bytes = ((uint64_t)1 << 34) + 10;
     bench->entry.mode = 0600;

@@ -22,6 +22,7 @@ enum {
     IMPLICIT_MODE = 0755, /* of a root that has no entry */
     SHOWN_BYTES = 200,
     SPACE_STEP_BYTES = 8 << 20,
+    OBJECT_BYTES = 4096, /* what one takes besides its content, about */
 };
 
 static struct attributes attributes_of_entry(const struct stage *stage, const struct entry *entry)
@@ -62,13 +63,17 @@ int stage_take_space(struct stage *stage, uint64_t bytes, struct error *err)
 
 int stage_take_object(struct stage *stage, uint64_t content_bytes, struct error *err)
 {
-    uint64_t limit = stage->options.limit_bytes;
-    uint64_t cost = content_bytes > STAGE_OBJECT_BYTES ? content_bytes : STAGE_OBJECT_BYTES;
-    if (limit > 0 && (cost > limit || stage->taken_bytes > limit - cost))
+    uint64_t limit = stage->options.limit_bytes, limit_objects = stage->options.limit_objects;
+    if (limit > 0 && (content_bytes > limit || stage->content_bytes > limit - content_bytes))
         return error_set(err, ERROR_LIMIT, "what is restored is larger than %llu bytes",
                          (unsigned long long)limit);
-    stage->taken_bytes += cost;
-    return stage_take_space(stage, STAGE_OBJECT_BYTES, err);
+    if (limit_objects > 0 && stage->objects >= limit_objects)
+        return error_set(err, ERROR_LIMIT,
+                         "what is restored has more than %llu files, links and directories",
+                         (unsigned long long)limit_objects);
+    stage->content_bytes += content_bytes;
+    stage->objects++;
+    return stage_take_space(stage, OBJECT_BYTES, err);
 }
 
 /* The path is taken: what came before goes, never written to, as other names may share it. */
