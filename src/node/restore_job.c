@@ -84,8 +84,9 @@ static int find_limits(struct node *node, struct job *job, int parent_fd,
     uint64_t limit = free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 1;
     uint64_t disk_bytes = (uint64_t)server.disk_mib * MIB;
     options->limit_bytes = disk_bytes > 0 && disk_bytes < limit ? disk_bytes : limit;
-    options->limit_objects =
-        options->limit_bytes > OBJECTS_MIN * OBJECT_BYTES ? options->limit_bytes / OBJECT_BYTES : OBJECTS_MIN;
+    options->limit_objects = options->limit_bytes > OBJECTS_MIN * OBJECT_BYTES
+                                 ? options->limit_bytes / OBJECT_BYTES
+                                 : OBJECTS_MIN;
     options->reserve_bytes = reserve_bytes;
     job->is_limited_by_disk = options->limit_bytes == limit;
     return 0;

@@ -63,7 +63,7 @@ struct stage {
     bool owners_refused; /* named in the report */
     struct creation created;
     uint64_t content_bytes, objects; /* of the limits */
-    uint64_t unchecked_bytes; /* about so many since the free space was asked for */
+    uint64_t unchecked_bytes;        /* about so many since the free space was asked for */
 
     struct buf parent_path; /* what parent_cached_fd is; the last parent that was asked for */
     int parent_cached_fd;   /* -1: none */
