@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in a backup: lists, contents and downloads of files, with our archives and with those of others."""
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -49,7 +50,9 @@ def names(answer):
 
 def test_a_directory_is_listed(filled):
     server, backup = filled
-    body = check(ask(server, backup, "list"), 200, {"object": "list", "data": list, "meta": {"truncated": False}})
+    pagination = {"total": 6, "count": 6, "per_page": 5000, "current_page": 1, "total_pages": 1, "links": {}}
+    body = check(ask(server, backup, "list"), 200, {"object": "list", "data": list, "meta": {
+        "truncated": False, "pagination": pagination}})
     assert [item["attributes"]["name"] for item in body["data"]] == [
         "plugins", "world", "zero", "link", "server.properties", "sparse"]
     found = {item["attributes"]["name"]: item["attributes"] for item in body["data"]}
@@ -62,6 +65,35 @@ def test_a_directory_is_listed(filled):
     assert found["world"]["mimetype"] == "inode/directory"
     assert found["link"]["is_symlink"] and found["link"]["is_file"] and found["sparse"]["size"] == 1 << 20
     assert TIME.fullmatch(found["link"]["modified_at"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_directory_comes_in_pages(roost, kind):
+    """Each name once, however large the pages; the links lead from one to the next."""
+    server = roost.add_server({f"many & more/{n:04}": b"" for n in range(5100)} | {"many & more/d": None})
+    backup = server.backup()["uuid"]
+    if kind == "GNU tar":
+        repack(server, backup)
+    wanted = sorted(["d", *(f"{n:04}" for n in range(5100))])
+    for per_page, pages in (("", 2), ("700", 8), ("99999", 2)):
+        url = f"{server.api}/backups/{backup}/files/list?directory=many%20%26%20more&per_page={per_page}"
+        found = []
+        for page in range(1, pages + 1):
+            answer = check(server.client().get(url), 200, dict)
+            meta = answer["meta"]
+            found += [item["attributes"]["name"] for item in answer["data"]]
+            assert (meta["pagination"]["current_page"], meta["pagination"]["total_pages"]) == (page, pages)
+            assert meta["pagination"]["total"] == 5101 and meta["truncated"] == (page < pages)
+            url = meta["pagination"]["links"].get("next")
+            assert (url is None) == (page == pages)
+        assert sorted(found) == wanted
+    beyond = check(ask(server, backup, "list", directory="many & more", page=99), 200, dict)
+    assert beyond["data"] == [] and beyond["meta"]["truncated"] is False
+    for page, per_page in (("0", "-1"), ("x", "y"), ("9" * 30, "1")):
+        check(ask(server, backup, "list", directory="many & more", page=page, per_page=per_page), 200, dict)
+    env = {"ROOST_API_KEY": server.key, "ROOST_URL": server.roost.url}
+    listed = server.roost.run("backup", "files", server.uuid, backup, "many & more", "--json", env=env).stdout
+    assert sorted(item["attributes"]["name"] for item in json.loads(listed)) == wanted
 
 
 @pytest.mark.parametrize("directory", ["world", "/world", "//world/", "./world/."])

@@ -96,6 +96,7 @@ struct client_page {
     int64_t page, per_page;
 };
 void client_api_read_page(const struct http_request *request, struct client_page *page);
+void client_api_read_files_page(const struct http_request *request, struct client_page *page);
 
 /* The same of the parameters' texts; each may be NULL. */
 void client_api_parse_page(const char *page_text, const char *per_page_text,
@@ -124,6 +125,7 @@ struct client_pagination {
     int64_t total, count;
     struct client_page page;
     const char *base_url; /* of the links: "https://panel/api/client/…" */
+    const char *query;    /* of theirs, besides the page: "directory=a&"; NULL: none */
 };
 /* "pagination": {…}, inside an open "meta" object. */
 void client_api_write_pagination(struct json_writer *w, const struct client_pagination *pagination);
@@ -157,8 +159,12 @@ void client_api_write_server(struct json_writer *w, const struct client_server *
 void client_api_write_server_answer(struct json_writer *w, const struct client_server *server,
                                     const char *const *permissions);
 void client_api_write_permissions(struct json_writer *w); /* the whole answer of GET permissions */
-/* A node's list of a backup's files (node_api.h) as Pterodactyl's file API has it. */
-void client_api_write_files(struct json_writer *w, const json_t *list);
+/*
+ * A page of a node's list of a backup's files (node_api.h) as Pterodactyl's file API has it.  What the list tells is
+ * set in `pagination`; a node that does not tell how many there are in all has no pages.
+ */
+void client_api_write_files(struct json_writer *w, const json_t *list,
+                            struct client_pagination *pagination);
 void client_api_write_signed_url(struct json_writer *w, const char *url);
 void client_api_write_websocket(struct json_writer *w, const char *token, const char *socket_url);
 
@@ -211,7 +217,7 @@ int client_api_backup_download(struct client_api *api, const char *server, const
                                struct buf *url, struct error *err);
 /* A directory of a backup; the JSON answer, the caller's to json_decref(). */
 json_t *client_api_files_list(struct client_api *api, const char *server, const char *backup,
-                              const char *directory, struct error *err);
+                              const char *directory, int64_t page, struct error *err);
 /* Appends the bytes of a file; and the signed URL of a file or directory. */
 int client_api_file_contents(struct client_api *api, const char *server, const char *backup,
                              const char *file, struct buf *contents, struct error *err);

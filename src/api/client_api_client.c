@@ -305,11 +305,12 @@ static void add_file_path(struct buf *path, const char *const ids[2], const char
 }
 
 json_t *client_api_files_list(struct client_api *api, const char *server, const char *backup,
-                              const char *directory, struct error *err)
+                              const char *directory, int64_t page, struct error *err)
 {
     scope_buf struct buf path = BUF_INIT;
     const char *const ids[] = {server, backup};
     add_file_path(&path, ids, "files/list?directory=", directory);
+    buf_printf(&path, "&page=%lld", (long long)page);
     json_t *reply = NULL;
     struct question question = {.method = "GET", .path = path.data, .reply_out = &reply};
     return ask(api, &question, err) < 0 ? NULL : reply;

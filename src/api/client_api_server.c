@@ -16,6 +16,7 @@ enum {
     PAGE_DEFAULT = 20,
     PAGE_MAX = 50,
     PAGE_NUMBER_MAX = INT32_MAX,
+    FILES_PAGE_MAX = 5000, /* and the default */
 };
 
 /* ---- bodies ---- */
@@ -335,6 +336,12 @@ void client_api_parse_page(const char *page_text, const char *per_page_text,
 {
     page->page = read_positive(page_text, 1, PAGE_NUMBER_MAX);
     page->per_page = read_positive(per_page_text, PAGE_DEFAULT, PAGE_MAX);
+}
+
+void client_api_read_files_page(const struct http_request *request, struct client_page *page)
+{
+    page->page = read_positive(http_query(request, "page"), 1, PAGE_NUMBER_MAX);
+    page->per_page = read_positive(http_query(request, "per_page"), FILES_PAGE_MAX, FILES_PAGE_MAX);
 }
 
 void client_api_read_page(const struct http_request *request, struct client_page *page)

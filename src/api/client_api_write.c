@@ -57,7 +57,8 @@ static void put_link(struct json_writer *w, const char *key,
                      const struct client_pagination *pagination, int64_t page)
 {
     scope_buf struct buf url = BUF_INIT;
-    buf_printf(&url, "%s?page=%lld", pagination->base_url, (long long)page);
+    buf_printf(&url, "%s?%spage=%lld", pagination->base_url,
+               pagination->query == NULL ? "" : pagination->query, (long long)page);
     /* Upstream forgets the size of a page; whoever follows its links reads some rows twice. */
     if (pagination->page.per_page != 20)
         buf_printf(&url, "&per_page=%lld", (long long)pagination->page.per_page);
@@ -271,7 +272,8 @@ static void put_file(struct json_writer *w, const json_t *file)
     json_end_object(w);
 }
 
-void client_api_write_files(struct json_writer *w, const json_t *list)
+void client_api_write_files(struct json_writer *w, const json_t *list,
+                            struct client_pagination *pagination)
 {
     const json_t *entries = json_object_get(list, "entries");
     json_begin_object(w);
@@ -284,6 +286,10 @@ void client_api_write_files(struct json_writer *w, const json_t *list)
     json_key(w, "meta");
     json_begin_object(w);
     json_field_bool(w, "truncated", json_get_bool(list, "truncated", false));
+    pagination->total = json_get_int(list, "total", -1);
+    pagination->count = (int64_t)json_array_size(entries);
+    if (pagination->total >= 0)
+        client_api_write_pagination(w, pagination);
     json_end_object(w);
     json_end_object(w);
 }

@@ -50,7 +50,7 @@ enum {
     NODE_URL_MAX_BYTES = 8 * 1024,
     NODE_JTI_MAX_BYTES = 128,
     NODE_JTIS_MAX = 1000,
-    NODE_FILES_MAX = 5000, /* names in a list */
+    NODE_FILES_MAX = 5000, /* names in a page of a list */
     NODE_CONTENTS_MAX_BYTES = 4 << 20,
 };
 
@@ -143,9 +143,16 @@ bool node_api_backup(struct node_api *api, const struct node_address *node, cons
 bool node_api_restore(struct node_api *api, const struct node_address *node, const char *server,
                       const char *backup, const struct node_restore_order *order,
                       struct node_outcome *outcome);
-/* A list: {"entries":[…],"truncated":…}, the caller's to json_decref(); NULL: refused. */
+/*
+ * A page of the names in a directory: {"entries":[…],"total":…,"truncated":…}, the caller's to json_decref();
+ * NULL: refused.  "total" counts all of them; "truncated": there are some behind this page.
+ */
+struct node_files_query {
+    const char *backup, *directory;
+    int64_t page, per_page;
+};
 json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
-                       const char *backup, const char *directory, struct node_outcome *outcome);
+                       const struct node_files_query *query, struct node_outcome *outcome);
 /* Appends a file's bytes. */
 bool node_api_file_contents(struct node_api *api, const struct node_address *node,
                             const char *server, const char *backup, const char *file,

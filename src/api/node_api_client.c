@@ -3,6 +3,7 @@
  * The panel's end of the node API: orders to nodes.  Whatever happens, the caller learns which of
  * three it was: the node answered, the order cannot have reached it, or nobody knows.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,6 +81,7 @@ struct order {
     const char *ids[2];
     struct slice body;
     const char *query_name, *query; /* NULL: none.  Where it is one, the node may take its time */
+    const char *more;               /* of the query, encoded; NULL: none */
     struct buf *body_out;           /* of a 2xx answer, as it is; NULL: nobody asks */
     json_t **answer_out; /* of a 2xx answer; NULL stays where it is none.  NULL: nobody asks */
 };
@@ -94,6 +96,7 @@ static bool send_order(struct node_api *api, const struct node_address *node,
     if (order->query_name != NULL) {
         buf_printf(&url, "?%s=", order->query_name);
         url_encode(&url, slice_str(order->query));
+        buf_add_str(&url, order->more == NULL ? "" : order->more);
     }
     scope_free char *authorization = xasprintf("Authorization: Bearer %s", node->token);
     const char *const headers[] = {authorization, "Accept: application/json",
@@ -197,13 +200,17 @@ bool node_api_delete(struct node_api *api, const struct node_address *node, cons
 }
 
 json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
-                       const char *backup, const char *directory, struct node_outcome *outcome)
+                       const struct node_files_query *query, struct node_outcome *outcome)
 {
     json_t *answer = NULL;
+    char page[64];
+    snprintf(page, sizeof(page), "&page=%" PRId64 "&per_page=%" PRId64, query->page,
+             query->per_page);
     struct order sent = {.operation = NODE_OP_FILES,
-                         .ids = {server, backup},
+                         .ids = {server, query->backup},
                          .query_name = "directory",
-                         .query = directory,
+                         .query = query->directory,
+                         .more = page,
                          .answer_out = &answer};
     if (send_order(api, node, &sent, outcome) && answer == NULL)
         outcome->status = 502;

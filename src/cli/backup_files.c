@@ -16,14 +16,31 @@ enum {
     STALL_TIMEOUT_MS = 60 * 1000,
 };
 
+/* All pages in one array, the caller's to json_decref(). */
+static json_t *read_list(struct contact *contact, const struct files_place *place,
+                         struct error *err)
+{
+    json_t *all = json_array();
+    for (int64_t page = 1;; page++) {
+        scope_json json_t *answer = client_api_files_list(contact->api, place->server,
+                                                          place->backup, place->path, page, err);
+        json_t *data = json_object_get(answer, "data");
+        if (answer == NULL || json_array_extend(all, data) < 0 || json_array_size(data) == 0 ||
+            !json_get_bool(json_object_get(answer, "meta"), "truncated", false)) {
+            if (answer != NULL)
+                return all;
+            json_decref(all);
+            return NULL;
+        }
+    }
+}
+
 int files_print(struct contact *contact, const struct files_place *place, bool is_json,
                 struct error *err)
 {
-    scope_json json_t *answer =
-        client_api_files_list(contact->api, place->server, place->backup, place->path, err);
-    if (answer == NULL)
+    scope_json json_t *data = read_list(contact, place, err);
+    if (data == NULL)
         return -1;
-    const json_t *data = json_object_get(answer, "data");
     if (is_json) {
         scope_free char *text = json_dumps(data, JSON_COMPACT | JSON_PRESERVE_ORDER);
         puts(text == NULL ? "[]" : text);
@@ -42,8 +59,6 @@ int files_print(struct contact *contact, const struct files_place *place, bool i
     }
     table_print(&table);
     table_free(&table);
-    if (json_get_bool(json_object_get(answer, "meta"), "truncated", false))
-        complain("the directory holds more names than the node lists");
     return 0;
 }
 

@@ -13,13 +13,14 @@
 #include "archive/index.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "net/url.h"
 #include "node/node_internal.h"
 
 enum {
     PATIENCE_MS = 45 * 1000,
-    NAMES_MAX_BYTES = 1 << 20, /* of one list */
+    PAGE_NUMBER_MAX = INT32_MAX,
 };
 
 struct item {
@@ -32,10 +33,12 @@ struct item {
     size_t order;
 };
 
+/* A page of the names, in the archive's order; so memory does not grow with the directory. */
 struct listing {
     struct item *items;
-    size_t count, names_bytes;
-    bool is_truncated;
+    size_t count;
+    uint64_t skip, take; /* names before the page, and in it */
+    uint64_t total;      /* names so far */
 };
 
 bool route_files_begin(struct node *node, const struct http_request *request,
@@ -82,12 +85,10 @@ static int add_item(const struct entry *entry, void *context, struct error *err)
     const char *slash = strrchr(entry->path.data, '/');
     const char *name = slash == NULL ? entry->path.data : slash + 1;
     size_t length = strlen(name);
-    if (listing->count == NODE_FILES_MAX || listing->names_bytes + length > NAMES_MAX_BYTES) {
-        listing->is_truncated = true;
-        return 1;
-    }
+    if (listing->total++ < listing->skip || listing->count == listing->take)
+        return 0;
     if (listing->items == NULL)
-        listing->items = xcalloc(NODE_FILES_MAX, sizeof(*listing->items));
+        listing->items = xcalloc(listing->take, sizeof(*listing->items));
     listing->items[listing->count] = (struct item){
         .name = xstrndup(name, length),
         .name_length = length,
@@ -98,7 +99,6 @@ static int add_item(const struct entry *entry, void *context, struct error *err)
         .order = listing->count,
     };
     listing->count++;
-    listing->names_bytes += length;
     return 0;
 }
 
@@ -156,15 +156,26 @@ static void put_listing(struct json_writer *w, struct listing *listing, struct s
         if (i == 0 || strcmp(listing->items[i].name, listing->items[i - 1].name) != 0)
             put_item(w, &listing->items[i], directory);
     json_end_array(w);
-    json_field_bool(w, "truncated", listing->is_truncated);
+    json_field_uint(w, "total", listing->total);
+    json_field_bool(w, "truncated", listing->total > listing->skip + listing->count);
     json_end_object(w);
+}
+
+static uint64_t read_number(const struct http_request *request, const char *name, uint64_t fallback,
+                            uint64_t max)
+{
+    const char *text = http_query(request, name);
+    uint64_t value;
+    return text != NULL && text_to_u64(text, 1, max, &value) ? value : fallback;
 }
 
 static void list(struct node *node, const struct http_request *request, struct http_reply *reply,
                  const struct entry *directory)
 {
     struct error err = ERROR_INIT;
-    struct listing listing = {.count = 0};
+    struct listing listing = {.take =
+                                  read_number(request, "per_page", NODE_FILES_MAX, NODE_FILES_MAX)};
+    listing.skip = (read_number(request, "page", 1, PAGE_NUMBER_MAX) - 1) * listing.take;
     struct archive_list_options options = {
         .directory = buf_slice(&directory->path),
         .cancel = http_patience(request, PATIENCE_MS),

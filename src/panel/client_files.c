@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "net/url.h"
 #include "panel/internal.h"
 #include "snapshot/entry.h"
 
@@ -43,14 +44,29 @@ static void refuse_outcome(struct client_call *call, const struct node_outcome *
 static void list(struct client_call *call, const struct node_address *node, const char *path)
 {
     struct node_outcome outcome;
-    scope_json json_t *answer = node_api_files(call->panel->nodes, node, call->view->server.uuid,
-                                               call->backup.uuid, path, &outcome);
+    struct client_page page;
+    client_api_read_files_page(call->request, &page);
+    struct node_files_query query = {.backup = call->backup.uuid,
+                                     .directory = path,
+                                     .page = page.page,
+                                     .per_page = page.per_page};
+    scope_json json_t *answer =
+        node_api_files(call->panel->nodes, node, call->view->server.uuid, &query, &outcome);
     if (answer == NULL) {
         refuse_outcome(call, &outcome);
         return;
     }
     struct json_writer w = json_writer_to(http_reply_body(call->reply));
-    client_api_write_files(&w, answer);
+    scope_buf struct buf base_url = BUF_INIT;
+    scope_buf struct buf directory = BUF_INIT;
+    buf_printf(&base_url, "%s/api/client/servers/%s/backups/%s/files/list", call->panel->config.url,
+               http_param(call->request, "server"), call->backup.uuid);
+    buf_add_str(&directory, "directory=");
+    url_encode(&directory, slice_str(path));
+    buf_add_char(&directory, '&');
+    struct client_pagination pagination = {
+        .page = page, .base_url = base_url.data, .query = directory.data};
+    client_api_write_files(&w, answer, &pagination);
 }
 
 static void contents(struct client_call *call, const struct node_address *node, const char *path)
