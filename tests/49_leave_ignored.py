@@ -173,6 +173,16 @@ def test_of_selected_paths_too(server):
     assert server.tree() == {**before, "plugins/a.jar": b"old"}
 
 
+def test_selected_paths_go_by_the_list_in_the_backup(server):
+    """It is not among what is restored, and the live one is lost."""
+    server.write({**FIRST, ".pteroignore": b"plugins/dynmap\n"})
+    backup = server.backup()["uuid"]
+    (server.directory / ".pteroignore").unlink()
+    server.write({"plugins/dynmap/tile": b"mine", "plugins/a.jar": b"new"})
+    check(server.restore(backup, truncate=True, leave_ignored=True, files=["plugins"]), 204)
+    assert server.tree()["plugins/dynmap/tile"] == b"mine" and server.tree()["plugins/a.jar"] == b"old"
+
+
 def test_links_out_of_it_stay_links(server, tmp_path):
     """An ignored path may be anything: what it leads to is nobody's business."""
     outside = tmp_path / "outside"

@@ -105,9 +105,9 @@ static unsigned try_again(struct job *job, const struct error *err)
     job->attempts++;
     wait_ms = wait_ms < SETTLE_MAX_MS ? wait_ms : SETTLE_MAX_MS;
     log_error("a server's directory is half exchanged, and tried again in %u s server=%s "
-              "directory='%s/%s' reason=%s",
+              "directory='%s/%s' rest='%s' reason=%s",
               wait_ms / 1000, job->record.server, job->record.stage_parent, job->record.live_name,
-              err->text);
+              job->record.stage_name, err->text);
     return wait_ms;
 }
 

@@ -59,7 +59,7 @@ int backup_run(struct node *node, struct job *job, struct journal_archive *archi
  */
 struct ignore *rules_of_directory(struct node *node, const char *server, int root_fd);
 int rules_of_restore(struct node *node, const struct job *job, const struct stage *stage,
-                     struct ignore *rules_out[MERGE_LEAVE_MAX], struct error *err);
+                     int archive_fd, struct ignore *rules_out[MERGE_LEAVE_MAX], struct error *err);
 
 /* restore_job.c: stage, verify, exchange.  On 0 the live directory is the restored one. */
 int restore_run(struct node *node, struct job *job, struct error *err);

@@ -90,6 +90,16 @@ static int exclude_kept(const struct journal_kept *kept, void *context, struct e
     return 0;
 }
 
+/* Nor is what a job that was put back into the queue has left. */
+static int exclude_stage(const struct journal_job *job, void *context, struct error *err)
+{
+    struct strangers *strangers = context;
+    for (size_t i = 0; i < strangers->count; i++)
+        if (job->stage_name != NULL && strcmp(strangers->names[i], job->stage_name) == 0)
+            strangers->names[i][0] = '\0';
+    return 0;
+}
+
 static int list_strangers(const struct node *node, struct strangers *strangers, struct error *err)
 {
     DIR *directory = opendir(node->places.servers_path);
@@ -114,6 +124,8 @@ static int sweep_servers(struct node *node, struct error *err)
     struct strangers strangers = {.names = NULL};
     const char *parent = node->places.servers_path;
     int result = list_strangers(node, &strangers, err);
+    if (result == 0)
+        result = journal_each_job(node->journal, exclude_stage, &strangers, err);
     if (result == 0)
         result = journal_each_kept(node->journal, exclude_kept, &strangers, err);
     for (size_t i = 0; i < strangers.count; i++) {

@@ -176,6 +176,29 @@ static void a_torn_exchange_waits_for_its_disk(void **context)
     assert_string_equal(text, "new");
 }
 
+/* The bare directory below a mount point is not the one that was half exchanged. */
+static void a_mount_point_without_its_disk_is_no_answer(void **context)
+{
+    struct world *world = *context;
+    struct error err = ERROR_INIT;
+    struct journal *journal = open_journal(world);
+    struct journal_job job = add_job(journal, JOB_RESTORE);
+    job.phase = JOB_EXCHANGING;
+    job.stage_parent = strdup(world->live);
+    job.live_name = strdup(".");
+    job.stage_name = strdup(STAGE);
+    job.stage_inode = 1;
+    must(journal_set_phase(journal, &job, &err), &err);
+    journal_job_clear(&job);
+    journal_close(journal);
+    for (int start = 0; start < 2; start++) {
+        world_start_node(world);
+        usleep(200 * 1000);
+        world_stop_node(world);
+    }
+    assert_int_equal(world->panel.restores, 0);
+}
+
 static void a_settled_restore_is_not_settled_again(void **context)
 {
     struct world *world = *context;
@@ -274,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restore_is_settled_by_what_is_live),
         TEST(a_torn_exchange_waits_for_its_disk),
+        TEST(a_mount_point_without_its_disk_is_no_answer),
         TEST(a_settled_restore_is_not_settled_again),
         TEST(a_backup_is_made_again),
         TEST(the_panel_hears_which_backups_are_still_meant),

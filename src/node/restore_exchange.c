@@ -62,6 +62,15 @@ static int open_own_box(const struct journal_job *record, int parent_fd, int liv
     return 1;
 }
 
+/* True where the kernel does not say. */
+static bool is_mounted(int directory_fd)
+{
+    struct statx status;
+    return statx(directory_fd, "", AT_EMPTY_PATH, STATX_INO, &status) < 0 ||
+           (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0 ||
+           (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 int exchange_outcome(const struct journal_job *record, bool *is_done, struct error *err)
 {
     *is_done = record->phase == JOB_EXCHANGED;
@@ -69,6 +78,10 @@ int exchange_outcome(const struct journal_job *record, bool *is_done, struct err
         record->live_name == NULL || record->stage_name == NULL)
         return 0;
     scope_fd int parent_fd = directory_open_real(record->stage_parent, err);
+    /* A mount point that has a stage in it: without its disk it is another, empty directory. */
+    if (parent_fd >= 0 && strcmp(record->live_name, ".") == 0 && !is_mounted(parent_fd))
+        return error_set(err, ERROR_UNAVAILABLE, "nothing is mounted on '%s'",
+                         record->stage_parent);
     int live = parent_fd < 0 ? -1 : stage_is_live(record, parent_fd, err);
     *is_done = live > 0;
     if (live != 0)
@@ -149,13 +162,16 @@ int exchange_done(struct node *node, struct job *job, struct error *err)
     return 0;
 }
 
-/* Carry on, or take back.  -1 and job->is_torn: neither was possible, yet. */
+/* Carry on, or take back.  -1 and job->is_torn: neither was possible, yet; no server, no hope. */
 static int settle(struct node *node, struct job *job, bool *is_done, struct error *err)
 {
+    struct error unknown = ERROR_INIT;
     *is_done = false;
-    job->is_torn = exchange_outcome(&job->record, is_done, err) < 0;
-    if (job->is_torn)
+    if (exchange_outcome(&job->record, is_done, err) < 0) {
+        job->is_torn = servers_find(node->servers, job->record.server, NULL, &unknown) != 0;
         return -1;
+    }
+    job->is_torn = false;
     return *is_done ? exchange_done(node, job, err) : 0;
 }
 
@@ -215,34 +231,29 @@ int exchange_run(struct node *node, struct job *job, struct stage *stage, struct
     return is_done ? 0 : -1;
 }
 
-/* The kept tree's record says where it lies, whatever the disk allows. */
-static int name_as_kept(struct node *node, const struct journal_job *record,
-                        const struct journal_kept *kept, bool *is_kept, struct error *err)
+/* 0: it has the name of its record, durably or nearly. */
+static int name_as_kept(struct node *node, const struct journal_job *record, const char *name,
+                        struct error *err)
 {
     struct error doubt = ERROR_INIT;
     scope_fd int parent_fd = directory_open_real(record->stage_parent, err);
     if (parent_fd < 0)
         return -1;
     for (int tries = 1;; tries++) {
-        if (renameat2(parent_fd, record->stage_name, parent_fd, kept->name, RENAME_NOREPLACE) ==
-            0) {
+        if (renameat2(parent_fd, record->stage_name, parent_fd, name, RENAME_NOREPLACE) == 0) {
             if (file_sync(parent_fd, record->stage_parent, &doubt) < 0)
                 log_error("'%s/%s' may not survive a power cut reason=%s", record->stage_parent,
-                          kept->name, doubt.text);
+                          name, doubt.text);
             return 0;
         }
-        if (errno == ENOENT)
-            return 0; /* it has its name already */
-        log_error("cannot name '%s/%s' as kept errno=%s", record->stage_parent, record->stage_name,
-                  strerrorname_np(errno));
-        if (tries == NAMING_TRIES || queue_is_stopping(node->queue))
-            break;
+        int reason = errno;
+        if (reason == ENOENT && faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return 0; /* it has it already */
+        if (reason == ENOENT || tries == NAMING_TRIES || queue_is_stopping(node->queue))
+            return error_set_os(err, reason, "naming '%s/%s' as kept", record->stage_parent,
+                                record->stage_name);
         usleep(RETRY_MS * 1000);
     }
-    if (journal_rename_kept(node->journal, record->server, record->stage_name, err) < 0)
-        return -1;
-    *is_kept = true;
-    return 0;
 }
 
 /* `*is_kept`: the box is on record as kept under the name that it has. */
@@ -255,7 +266,14 @@ static int put_in_its_place(struct node *node, const struct journal_job *record,
         return found;
     bool is_here = strcmp(kept.parent, record->stage_parent) == 0;
     *is_kept = is_here && strcmp(kept.name, record->stage_name) == 0;
-    int result = is_here && !*is_kept ? name_as_kept(node, record, &kept, is_kept, err) : 0;
+    int result = 0;
+    struct error reason = ERROR_INIT;
+    if (is_here && !*is_kept && name_as_kept(node, record, kept.name, &reason) < 0) {
+        /* Then the record gets the name that it has. */
+        log_error("a kept tree has another name server=%s reason=%s", record->server, reason.text);
+        result = journal_rename_kept(node->journal, record->server, record->stage_name, err);
+        *is_kept = result == 0;
+    }
     journal_kept_clear(&kept);
     return result;
 }

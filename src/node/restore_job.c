@@ -207,12 +207,14 @@ static int merge_by(struct node *node, struct job *job, struct stage *stage,
 }
 
 /* What stays of the live tree: of a restore of everything, nothing. */
-static int merge(struct node *node, struct job *job, struct stage *stage, struct error *err)
+static int merge(struct node *node, struct job *job, int archive_fd, struct stage *stage,
+                 struct error *err)
 {
     struct ignore *rules[MERGE_LEAVE_MAX] = {NULL};
     if (job->truncates && job->files == NULL && !job->leaves_ignored)
         return 0;
-    int result = job->leaves_ignored ? rules_of_restore(node, job, stage, rules, err) : 0;
+    int result =
+        job->leaves_ignored ? rules_of_restore(node, job, stage, archive_fd, rules, err) : 0;
     if (result == 0)
         result = merge_by(node, job, stage, rules, err);
     for (size_t i = 0; i < MERGE_LEAVE_MAX; i++)
@@ -230,11 +232,13 @@ static int restore_once(struct node *node, struct job *job, int parent_fd, struc
         return -1;
     int result = fill_stage(node, job, archive_fd, stage, err);
     if (result == 0)
-        result = merge(node, job, stage, err);
+        result = merge(node, job, archive_fd, stage, err);
     if (result == 0)
         result = exchange_run(node, job, stage, err);
     stage_free(stage);
-    if (result < 0 && !job->is_torn)
+    /* What happened, and is not on record as the node stops, is for the next start to find. */
+    bool is_unrecorded = job->record.phase == JOB_EXCHANGING && err->code == ERROR_CANCELLED;
+    if (result < 0 && !job->is_torn && !is_unrecorded)
         exchange_put_away(node, &job->record);
     return result;
 }

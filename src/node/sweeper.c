@@ -67,7 +67,8 @@ static int remove_tree(struct node *node, const char *parent, const char *name, 
     return beneath_remove_tree(parent_fd, name, err) < 0 ? -1 : 1;
 }
 
-static enum sweep_step remove_leftover(struct node *node)
+/* `failed`: the name of the first that failed, so that one that comes round again ends it. */
+static enum sweep_step remove_leftover(struct node *node, struct buf *failed)
 {
     struct error err = ERROR_INIT;
     scope_buf struct buf parent = BUF_INIT;
@@ -75,6 +76,8 @@ static enum sweep_step remove_leftover(struct node *node)
     if (cancel_is_set(&node->cancel) ||
         journal_next_leftover(node->journal, &parent, &name, &err) <= 0)
         return error_is_set(&err) ? SWEEP_FAIL : SWEEP_END;
+    if (failed->length > 0 && strcmp(failed->data, name.data) == 0)
+        return SWEEP_FAIL;
     int result = remove_tree(node, parent.data, name.data, &err);
     if (result == 0)
         return SWEEP_END;
@@ -84,8 +87,11 @@ static enum sweep_step remove_leftover(struct node *node)
         error_clear(&err);
         /* Behind all others, and tried again in a while. */
         if (!is_gone) {
-            (void)journal_add_leftover(node->journal, parent.data, name.data, &err);
-            return SWEEP_FAIL;
+            if (failed->length == 0)
+                buf_add(failed, name.data, name.length);
+            return journal_add_leftover(node->journal, parent.data, name.data, &err) == 0
+                       ? SWEEP_ON
+                       : SWEEP_FAIL;
         }
     }
     return journal_remove_leftover(node->journal, parent.data, name.data, &err) == 0 ? SWEEP_ON
@@ -95,11 +101,12 @@ static enum sweep_step remove_leftover(struct node *node)
 bool sweep(struct node *node)
 {
     enum sweep_step step = SWEEP_ON;
+    scope_buf struct buf failed = BUF_INIT;
     pthread_mutex_lock(&node->sweeping);
     while (step == SWEEP_ON)
-        step = remove_leftover(node);
+        step = remove_leftover(node, &failed);
     pthread_mutex_unlock(&node->sweeping);
-    return step == SWEEP_END;
+    return step == SWEEP_END && failed.length == 0;
 }
 
 /* What was kept long enough is left over.  How long until the next look. */

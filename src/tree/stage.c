@@ -125,8 +125,6 @@ struct stage *stage_reopen(int parent_fd, const char *live_name, const char *sta
         return NULL;
     stage->sink.is_finished = true;
     int result = open_box(stage, err);
-    if (result == 0)
-        result = exchange_confirm(stage->box_fd, err);
     if (result == 0 && exchange_is_torn(stage->box_fd))
         result =
             error_set(err, ERROR_CONFLICT, "'%s' holds a part of the live directory", stage_name);
