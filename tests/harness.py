@@ -312,7 +312,8 @@ class Server:
             known = {self.directory.name, *(row["name"] for row in self.roost.node_rows("kept"))}
             return sorted(n for n in os.listdir(self.directory.parent) if n not in known)
         with contextlib.suppress(Failed):
-            wait_until("replaced trees to go", lambda: not [n for n in names() if n.startswith(".roost-trash-")])
+            wait_until("replaced trees to go",
+                       lambda: not [n for n in names() if n.startswith((".roost-trash-", ".roost-kept-"))])
         return names()
 
     # ---- rows ----
