@@ -193,10 +193,8 @@ static void erase(struct client_call *call, const struct backup *row)
 {
     struct error err = ERROR_INIT;
     struct db_session *session = db_begin(call->panel->db, &err);
-    if (session != NULL && erase_in(call, session, row, &err) < 0)
-        db_rollback(session);
-    else if (session != NULL)
-        (void)db_commit(session, &err);
+    if (session != NULL)
+        (void)client_finish(session, erase_in(call, session, row, &err), API_ERROR_COUNT, &err);
     if (error_is_set(&err))
         log_error("a backup that its node refused was not erased; its lease will fail it "
                   "backup=%s reason='%s'",

@@ -51,21 +51,16 @@ static int begin(struct client_call *call, enum api_error *refusal, struct error
     if (session == NULL)
         return -1;
     int done = begin_in(call, session, refusal, err);
-    if (done < 0 || *refusal != API_ERROR_COUNT) {
-        db_rollback(session);
-        return done;
-    }
-    return db_commit(session, err);
+    return client_finish(session, done, *refusal, err);
 }
 
 static void put_back(struct client_call *call)
 {
     struct error err = ERROR_INIT;
     struct db_session *session = db_begin(call->panel->db, &err);
-    if (session != NULL && backup_lease_deletion(session, call->backup.id, 0, &err) < 0)
-        db_rollback(session);
-    else if (session != NULL)
-        (void)db_commit(session, &err);
+    if (session != NULL)
+        (void)client_finish(session, backup_lease_deletion(session, call->backup.id, 0, &err),
+                            API_ERROR_COUNT, &err);
     if (error_is_set(&err))
         log_warning("a backup stays marked for a minute backup=%s reason='%s'", call->backup.uuid,
                     err.text);

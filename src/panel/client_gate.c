@@ -18,6 +18,14 @@ void client_refuse(struct client_call *call, enum api_error error)
     api_error_reply(call->reply, call->dialect, error);
 }
 
+int client_finish(struct db_session *session, int done, enum api_error refusal, struct error *err)
+{
+    if (done >= 0 && refusal == API_ERROR_COUNT)
+        return db_commit(session, err);
+    db_rollback(session);
+    return done;
+}
+
 void client_fail(struct client_call *call, struct error *err)
 {
     panel_fail(call->reply, call->request, call->dialect, err);

@@ -50,11 +50,7 @@ static int change(struct client_call *call, struct backup *now, enum api_error *
     int done = found <= 0 ? found : check_deletion(call, session, now, refusal, err);
     if (done == 0 && *refusal == API_ERROR_COUNT)
         done = change_in(call, session, now, err);
-    if (done < 0 || *refusal != API_ERROR_COUNT) {
-        db_rollback(session);
-        return done;
-    }
-    return db_commit(session, err);
+    return client_finish(session, done, *refusal, err);
 }
 
 void client_backup_lock(struct client_call *call)

@@ -68,11 +68,7 @@ static int begin(struct client_call *call, const struct client_restore *wanted,
     if (session == NULL)
         return -1;
     int done = begin_in(call, session, wanted, refusal, err);
-    if (done < 0 || *refusal != API_ERROR_COUNT) {
-        db_rollback(session);
-        return done;
-    }
-    return db_commit(session, err);
+    return client_finish(session, done, *refusal, err);
 }
 
 static int put_back_in(struct client_call *call, struct db_session *session, struct error *err)
@@ -100,10 +96,8 @@ static void put_back(struct client_call *call)
 {
     struct error err = ERROR_INIT;
     struct db_session *session = db_begin(call->panel->db, &err);
-    if (session != NULL && put_back_in(call, session, &err) < 0)
-        db_rollback(session);
-    else if (session != NULL)
-        (void)db_commit(session, &err);
+    if (session != NULL)
+        (void)client_finish(session, put_back_in(call, session, &err), API_ERROR_COUNT, &err);
     if (error_is_set(&err))
         log_error("a server stays in the state restoring_backup until its node was asked "
                   "server=%s reason='%s'",

@@ -37,11 +37,7 @@ static int begin(struct client_call *call, enum api_error *refusal, struct error
     if (session == NULL)
         return -1;
     int done = begin_in(call, session, refusal, err);
-    if (done < 0 || *refusal != API_ERROR_COUNT) {
-        db_rollback(session);
-        return done;
-    }
-    return db_commit(session, err);
+    return client_finish(session, done, *refusal, err);
 }
 
 static int put_back_in(struct client_call *call, struct db_session *session,
@@ -68,10 +64,8 @@ static void put_back(struct client_call *call, const struct server_last_restore 
 {
     struct error err = ERROR_INIT;
     struct db_session *session = db_begin(call->panel->db, &err);
-    if (session != NULL && put_back_in(call, session, last, &err) < 0)
-        db_rollback(session);
-    else if (session != NULL)
-        (void)db_commit(session, &err);
+    if (session != NULL)
+        (void)client_finish(session, put_back_in(call, session, last, &err), API_ERROR_COUNT, &err);
     if (error_is_set(&err))
         log_error("a server stays in the state restoring_backup until its node was asked "
                   "server=%s reason='%s'",

@@ -80,6 +80,8 @@ void client_routes_add(struct panel *panel);
 void client_refuse(struct client_call *call, enum api_error error);
 /* Our own failure: logged here, 500 (or 503, 507) to the client.  Clears `err`. */
 void client_fail(struct client_call *call, struct error *err);
+/* Ends a transaction: committed where `done` is 0 and nothing is refused, rolled back else.  `done`, or -1. */
+int client_finish(struct db_session *session, int done, enum api_error refusal, struct error *err);
 /* What the state of a server forbids to `operation`; API_ERROR_COUNT: nothing. */
 enum api_error client_state_error(const struct server *server, bool is_node_in_maintenance,
                                   enum client_operation operation, bool is_root_admin);
