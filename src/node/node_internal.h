@@ -71,6 +71,9 @@ int restore_run(struct node *node, struct job *job, struct error *err);
  */
 int exchange_run(struct node *node, struct job *job, struct stage *stage, struct error *err);
 
+/* CONFLICT where the job's live directory is not the server's any more. */
+int exchange_check_place(struct node *node, const struct journal_job *record, struct error *err);
+
 /*
  * Whether the exchange of such a job had happened; carries on with one that is half done.  -1: it still is, or nobody
  * can tell at the moment.

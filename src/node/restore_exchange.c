@@ -186,8 +186,7 @@ int exchange_settle_job(struct node *node, struct job *job, struct error *err)
     return error_set(err, ERROR_IO, "the exchange had to be taken back");
 }
 
-/* Staging may have taken hours: the directory is still the server's. */
-static int check_place(struct node *node, const struct journal_job *record, struct error *err)
+int exchange_check_place(struct node *node, const struct journal_job *record, struct error *err)
 {
     scope_buf struct buf parent = BUF_INIT;
     scope_buf struct buf name = BUF_INIT;
@@ -204,7 +203,7 @@ int exchange_run(struct node *node, struct job *job, struct stage *stage, struct
     struct journal_job *record = &job->record;
     if (cancel_is_set(&job->cancel))
         return error_set(err, ERROR_CANCELLED, "the restore was cancelled");
-    if (check_place(node, record, err) < 0)
+    if (exchange_check_place(node, record, err) < 0) /* staging may have taken hours */
         return -1;
     record->phase = JOB_EXCHANGING;
     stage_identity(stage, &record->stage_device, &record->stage_inode);

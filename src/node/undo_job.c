@@ -9,33 +9,19 @@
 #include "base/mem.h"
 #include "node/node_internal.h"
 
-/* The kept tree is of the directory that the server has now. */
-static int check_place(struct node *node, const struct journal_kept *kept, struct error *err)
-{
-    scope_buf struct buf parent = BUF_INIT;
-    scope_buf struct buf name = BUF_INIT;
-    if (place_find_stage(&node->places, kept->server, &parent, &name, err) < 0)
-        return -1;
-    if (strcmp(parent.data, kept->parent) == 0 && strcmp(name.data, kept->live_name) == 0)
-        return 0;
-    return error_set(err, ERROR_CONFLICT,
-                     "what is kept is of '%s/%s', which is the server's no more", kept->parent,
-                     kept->live_name);
-}
-
 static int exchange_kept(struct node *node, struct job *job, const struct journal_kept *kept,
                          struct error *err)
 {
     struct journal_job *record = &job->record;
-    if (check_place(node, kept, err) < 0)
-        return -1;
     free(record->stage_parent);
     free(record->live_name);
     free(record->stage_name);
     record->stage_parent = xstrdup(kept->parent);
     record->live_name = xstrdup(kept->live_name);
     record->stage_name = xstrdup(kept->name);
-    scope_fd int parent_fd = directory_open_real(kept->parent, err);
+    /* What is kept is of the directory that the server has now. */
+    scope_fd int parent_fd =
+        exchange_check_place(node, record, err) < 0 ? -1 : directory_open_real(kept->parent, err);
     if (parent_fd < 0)
         return -1;
     struct stage *stage = stage_reopen(parent_fd, kept->live_name, kept->name, err);
