@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A restore that fails leaves everything as it was, says so, and can be tried again."""
 import functools
-import http.server
 import io
 import os
 import tarfile
@@ -10,6 +9,7 @@ import threading
 import pytest
 
 from expect import TIME, check
+from foreign_node import foreign_node
 from harness import wait_until
 
 
@@ -417,37 +417,12 @@ def test_wings_is_not_asked_to_select(changed, make):
     """It would pass over the field and restore everything."""
     server, backup = changed
     before = server.tree()
-    wings = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Wings)
-    threading.Thread(target=wings.serve_forever, daemon=True).start()
-    port = server.roost.rows("SELECT daemonListen FROM nodes")[0]["daemonListen"]
-    try:
-        server.roost.sql("UPDATE nodes SET daemonListen = ?", wings.server_port)
+    with foreign_node(server.roost) as wings:
         answer = server.restore(backup, files=["world"])
         check(answer, 400)
         assert "as a whole" in answer.json()["errors"][0]["detail"]
-        assert Wings.asked == ["GET /api/system"]
-    finally:
-        server.roost.sql("UPDATE nodes SET daemonListen = ?", port)
-        wings.shutdown()
+        assert wings.asked == ["GET /api/system"]
     assert server.tree() == before and server.status() is None
-
-
-class Wings(http.server.BaseHTTPRequestHandler):
-    """A daemon that knows nothing of selections."""
-    asked = []
-
-    def answer(self):
-        self.asked.append(f"{self.command} {self.path}")
-        body = b'{"architecture":"amd64","cpu_count":1,"kernel_version":"6","os":"linux","version":"1.11.13"}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *args):
-        pass
 
 
 def test_a_second_name_of_what_is_not_selected_is_a_file(roost):

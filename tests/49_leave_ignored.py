@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restores that leave alone what the ignore rules match: afterwards it is as it was live, whatever the backup has."""
-import http.server
 import json
 import os
 import stat
 import subprocess
-import threading
 
 import pytest
 
 from expect import check
+from foreign_node import foreign_node
 from harness import program_env, wait_until
 
 PATTERNS = "logs/\nplugins/dynmap\n*.tmp\n!keep.tmp\n"
@@ -330,38 +329,15 @@ def test_a_crash_leaves_one_or_the_other(make):
 
 def test_a_node_that_cannot_is_not_asked(server):
     """It would pass over the field and remove what is to stay."""
-    class Wings(http.server.BaseHTTPRequestHandler):
-        asked, features = [], []
-
-        def answer(self):
-            self.asked.append(f"{self.command} {self.path}")
-            body = json.dumps({"version": "1.11.13", "features": self.features}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *args):
-            pass
-
     server.write(FIRST)
     backup = server.backup(ignored=PATTERNS)["uuid"]
     before = server.tree()
-    wings = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Wings)
-    threading.Thread(target=wings.serve_forever, daemon=True).start()
-    port = server.roost.rows("SELECT daemonListen FROM nodes")[0]["daemonListen"]
-    try:
-        server.roost.sql("UPDATE nodes SET daemonListen = ?", wings.server_port)
-        for Wings.features in ([], ["files"], ["files", "leave"]):
+    with foreign_node(server.roost) as wings:
+        for wings.features in (None, [], ["files"], ["files", "leave"]):
             answer = server.restore(backup, leave_ignored=True)
             check(answer, 400)
             assert "cannot leave ignored paths alone" in answer.json()["errors"][0]["detail"]
-        assert Wings.asked == ["GET /api/system"] * 3
-    finally:
-        server.roost.sql("UPDATE nodes SET daemonListen = ?", port)
-        wings.shutdown()
+        assert wings.asked == ["GET /api/system"] * 4
     assert server.tree() == before and server.status() is None
     assert "leave_ignored" in server.roost.node_client().get("/api/system").json()["features"]
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that is not ours, in the place of a server's node: it takes every order, and knows no field of ours."""
+import contextlib
+import http.server
+import json
+import threading
+
+
+class ForeignNode(http.server.ThreadingHTTPServer):
+    def __init__(self, features):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.asked, self.features = [], features
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        self.server.asked.append(f"{self.command} {self.path}")
+        about = {"architecture": "amd64", "cpu_count": 1, "kernel_version": "6", "os": "linux", "version": "1.11.13"}
+        if self.server.features is not None:
+            about["features"] = self.server.features
+        body = json.dumps(about).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def foreign_node(roost, features=None):
+    """Meanwhile the panel's node is this one; `asked` is what it was asked."""
+    node = ForeignNode(features)
+    threading.Thread(target=node.serve_forever, daemon=True).start()
+    port = roost.rows("SELECT daemonListen FROM nodes")[0]["daemonListen"]
+    try:
+        roost.sql("UPDATE nodes SET daemonListen = ?", node.server_port)
+        yield node
+    finally:
+        roost.sql("UPDATE nodes SET daemonListen = ?", port)
+        node.shutdown()
+        node.server_close()
