@@ -42,6 +42,7 @@ struct archive_options {
     enum digest_type digest;   /* of the file as it is written, in the same pass */
     uint64_t limit_file_bytes; /* LIMIT when the archive itself grows beyond; 0: none */
     uint64_t write_rate_bytes_per_s; /* of the archive; 0: no limit */
+    const struct cancel *cancel;     /* ends a wait for that; NULL: none */
 };
 
 /* What came out; valid after sink_finish(). */

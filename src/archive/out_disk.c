@@ -27,6 +27,7 @@ enum {
 struct out_disk {
     int fd;
     const _Atomic(bool) *is_stopped;
+    const struct cancel *cancel;
     uint64_t rate_bytes_per_s;
     int64_t next_write_us; /* monotonic: when the pace allows the next piece */
     uint64_t written_bytes;
@@ -47,6 +48,7 @@ struct out_disk *out_disk_create(int fd, const struct archive_options *options,
     struct stat status;
     disk->fd = fd;
     disk->is_stopped = is_stopped;
+    disk->cancel = options->cancel;
     disk->rate_bytes_per_s = options->write_rate_bytes_per_s;
     disk->start = lseek(fd, 0, SEEK_CUR);
     disk->drops_pages = disk->start >= 0;
@@ -100,7 +102,8 @@ static int wait_for_pace(struct out_disk *disk, size_t length, struct error *err
     if (disk->next_write_us < now_us)
         disk->next_write_us = now_us;
     for (; now_us < disk->next_write_us; now_us = time_monotonic_us()) {
-        if (atomic_load_explicit(disk->is_stopped, memory_order_relaxed))
+        if (atomic_load_explicit(disk->is_stopped, memory_order_relaxed) ||
+            cancel_is_set(disk->cancel))
             return error_set(err, ERROR_CANCELLED, "writing was stopped");
         int64_t left_us = disk->next_write_us - now_us;
         int64_t slice_us = left_us < PACE_SLICE_US ? left_us : PACE_SLICE_US;

@@ -16,8 +16,8 @@ enum {
 };
 
 /*
- * `fd` and `is_stopped` are borrowed; while the rate makes it wait, it looks at `is_stopped`, and
- * then gives up with CANCELLED.  The flags of `fd` are put back by finish() and free().
+ * `fd` and `is_stopped` are borrowed; while the rate makes it wait, it looks at `is_stopped` and at the options'
+ * `cancel`, and then gives up with CANCELLED.  The flags of `fd` are put back by finish() and free().
  */
 struct out_disk *out_disk_create(int fd, const struct archive_options *options,
                                  const _Atomic(bool) *is_stopped);

@@ -53,6 +53,7 @@ static int capture_tree(struct node *node, struct job *job, int root_fd, int arc
         .digest = config->checksum_type,
         .limit_file_bytes = config->backup_limit_bytes,
         .write_rate_bytes_per_s = config->write_limit_bytes_per_s,
+        .cancel = &job->cancel,
     };
     struct copy_options copy_options = {
         .ignore = rules, .cancel = &job->cancel, .progress = &job->progress};
