@@ -33,6 +33,7 @@ struct job {
 
     /* The queue's, under its mutex. */
     bool is_running;
+    uint64_t turn; /* the smallest goes next */
     int64_t
         again_at_us; /* monotonic: not before; it is in its server's way till then.  0: it waits for its turn */
     bool has_no_heartbeat; /* the panel does not know heartbeats */

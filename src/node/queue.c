@@ -2,19 +2,32 @@
 /*
  * The queue and its threads.  One list, in order of arrival, holds waiting and running jobs;
  * a job leaves it only after its run has returned, so that whoever sees it gone may touch its files.
+ * Which one goes next is decided when it arrives: one turn after the last job of its server, whether that waits or has
+ * begun, and not before the turn that is on.  So a newcomer waits for one job of each other server at most, and
+ * nobody who comes again and again keeps others waiting.
  */
 #include "node/queue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/time.h"
+
+/* When a server's last job began; of no interest once later turns are on. */
+struct begun {
+    char server[UUID_TEXT_BYTES];
+    uint64_t turn;
+};
 
 struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t has_changed;
     struct job *first;
     size_t count;
+    uint64_t turn; /* the latest that a job of began */
+    struct begun *begun;
+    size_t begun_count;
     bool is_stopping;
     queue_run *run;
     void *context;
@@ -45,16 +58,18 @@ static bool server_is_busy(const struct queue *queue, const struct job *candidat
 static struct job *next_runnable(const struct queue *queue, int64_t *wait_ms)
 {
     int64_t now_us = time_monotonic_us(), next_us = INT64_MAX;
+    struct job *best = NULL;
     for (struct job *job = queue->first; job != NULL; job = job->next) {
-        if (job->is_running || server_is_busy(queue, job))
+        if (job->is_running || (best != NULL && best->turn <= job->turn) ||
+            server_is_busy(queue, job))
             continue;
         if (job->again_at_us <= now_us)
-            return job;
-        if (job->again_at_us < next_us)
+            best = job;
+        else if (job->again_at_us < next_us)
             next_us = job->again_at_us;
     }
     *wait_ms = next_us == INT64_MAX ? 0 : (next_us - now_us) / 1000 + 1;
-    return NULL;
+    return best;
 }
 
 static struct job *wait_for_job(struct queue *queue)
@@ -79,6 +94,34 @@ static void unlink_job(struct queue *queue, struct job *job)
     queue->count--;
 }
 
+static struct begun *find_begun(const struct queue *queue, const char *server)
+{
+    for (size_t i = 0; i < queue->begun_count; i++)
+        if (strcmp(queue->begun[i].server, server) == 0)
+            return &queue->begun[i];
+    return NULL;
+}
+
+static void note_begun(struct queue *queue, const struct job *job)
+{
+    if (job->turn > queue->turn)
+        queue->turn = job->turn;
+    size_t kept = 0;
+    for (size_t i = 0; i < queue->begun_count; i++)
+        if (queue->begun[i].turn >= queue->turn)
+            queue->begun[kept++] = queue->begun[i];
+    queue->begun_count = kept;
+    if (job->turn < queue->turn)
+        return;
+    struct begun *begun = find_begun(queue, job->record.server);
+    if (begun == NULL) {
+        queue->begun = xreallocarray(queue->begun, kept + 1, sizeof(*queue->begun));
+        begun = &queue->begun[queue->begun_count++];
+        snprintf(begun->server, sizeof(begun->server), "%s", job->record.server);
+    }
+    begun->turn = job->turn;
+}
+
 static void *runner(void *argument)
 {
     struct queue *queue = argument;
@@ -89,6 +132,7 @@ static void *runner(void *argument)
             break;
         job->is_running = true;
         job->again_at_us = 0;
+        note_begun(queue, job);
         pthread_mutex_unlock(&queue->mutex);
         unsigned again_ms = queue->run(job, queue->context);
         pthread_mutex_lock(&queue->mutex);
@@ -131,8 +175,11 @@ void queue_add(struct queue *queue, struct job *job)
 {
     pthread_mutex_lock(&queue->mutex);
     struct job **link = &queue->first;
-    while (*link != NULL)
-        link = &(*link)->next;
+    const struct begun *begun = find_begun(queue, job->record.server);
+    job->turn = begun == NULL ? queue->turn : begun->turn + 1;
+    for (; *link != NULL; link = &(*link)->next)
+        if ((*link)->turn >= job->turn && strcmp((*link)->record.server, job->record.server) == 0)
+            job->turn = (*link)->turn + 1;
     job->next = NULL;
     *link = job;
     queue->count++;
@@ -237,6 +284,7 @@ void queue_free(struct queue *queue)
         queue->first = job->next;
         job_free(job);
     }
+    free(queue->begun);
     free(queue->threads);
     pthread_cond_destroy(&queue->has_changed);
     pthread_mutex_destroy(&queue->mutex);

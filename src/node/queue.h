@@ -5,8 +5,9 @@
 #include "node/job.h"
 
 /*
- * Jobs in the order in which they came: at most so many at once, and one at a time for each server,
- * so that a job may overtake only those that wait for their server.  Thread-safe.
+ * Jobs wait for their turn: at most so many at once, and one at a time for each server.  Servers take turns: one that
+ * has many waiting lets every other one go between two of them.  Within a turn, and of one server, the order is
+ * that of arrival.  Thread-safe.
  */
 struct queue;
 

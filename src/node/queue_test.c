@@ -136,6 +136,52 @@ static void jobs_run_in_the_order_of_their_arrival(void **context)
     queue_free(queue);
 }
 
+static void servers_take_turns(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    add(queue, SERVER, 'b');
+    add(queue, SERVER, 'c');
+    add(queue, SERVER, 'd');
+    add(queue, OTHER_SERVER, 'e');
+    add(queue, OTHER_SERVER, 'f');
+    add(queue, "a third one", 'g');
+    let_go(stage);
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    assert_string_equal(stage->began, "aegbfcd");
+    queue_free(queue);
+}
+
+static void end_one(struct queue *queue, const char *backup)
+{
+    queue_drop(queue, (struct queue_filter){.kind = JOB_BACKUP, .backup = backup});
+}
+
+static void who_comes_again_waits_for_who_has_waited(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    add(queue, SERVER, 'b');
+    add(queue, OTHER_SERVER, 'c');
+    end_one(queue, "a");
+    assert_true(wait_for(stage, 2));
+    add(queue, "a third one", 'd');
+    end_one(queue, "c");
+    assert_true(wait_for(stage, 3));
+    add(queue, OTHER_SERVER, 'e');
+    end_one(queue, "d");
+    assert_true(wait_for(stage, 4));
+    add(queue, "a third one", 'f');
+    let_go(stage);
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    assert_string_equal(stage->began, "acdbef");
+    queue_free(queue);
+}
+
 static void a_dropped_job_that_waits_never_runs(void **context)
 {
     struct stage *stage = *context;
@@ -214,6 +260,8 @@ int main(void)
         TEST(jobs_of_one_server_run_one_after_the_other),
         TEST(no_more_run_at_once_than_there_are_threads),
         TEST(jobs_run_in_the_order_of_their_arrival),
+        TEST(servers_take_turns),
+        TEST(who_comes_again_waits_for_who_has_waited),
         TEST(a_dropped_job_that_waits_never_runs),
         TEST(a_dropped_job_that_runs_is_told_to_stop),
         TEST(a_stop_ends_what_runs_and_leaves_what_waits),
