@@ -243,6 +243,119 @@ def delete(server, backup):
     return server.client().delete(f"{server.api}/backups/{backup}")
 
 
+def stop_in_the_middle(roost, order, has_ended, point, torn):
+    """Arm, order, and start again if that was deadly.  The answer's status, or None where there was none."""
+    roost.control.arm(point, torn)
+    status = None
+    with contextlib.suppress(requests.RequestException):
+        status = order().status_code
+    with contextlib.suppress(Failed):
+        wait_until("the death, or the end", lambda: not roost.program.is_running() or has_ended(), 3)
+    roost.control.arm(0)
+    time.sleep(0.03)  # what was decided before that takes a moment to kill
+    died = not roost.program.is_running()
+    if died:
+        roost.kill()
+        roost.start()
+    return status, died
+
+
+@pytest.mark.crash
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("crashing", [{"node.write_limit": "20 KB", "node.jobs": 1}], indirect=True, ids=["slow"])
+@pytest.mark.parametrize("state,torn", [("running", False), ("running", True), ("waiting", False)],
+                         ids=["running", "in the middle", "waiting"])
+def test_cancel(crashing, state, torn):
+    """Whatever was answered holds; where nothing was, the cancel may be ordered again, and then holds."""
+    server = crashing.add_server({"big": os.urandom(900_000)}, limit=100000)
+    if state == "waiting":
+        blocker = crashing.add_server({"big": os.urandom(30_000_000)})
+        blocker.create()
+
+    def begin():
+        backup = server.create().json()["attributes"]["uuid"]
+        if state == "running":
+            wait_until("the backup to write", server.stored)
+        return backup
+
+    def cancel(backup):
+        return server.client().post(f"{server.api}/backups/{backup}/cancel")
+
+    def is_known(backup):
+        return [row for table in ("jobs", "outbox") for row in crashing.node_rows(table) if row["backup"] == backup]
+
+    backup = begin()
+    crashing.control.arm(0)
+    assert cancel(backup).status_code == 204
+    server.wait(backup, SETTLE_S)
+    wait_until("the end", lambda: not is_known(backup), SETTLE_S)
+    total = crashing.control.counted()
+    assert total > 10, "the shim sees nothing"
+    deaths = 0
+    for point in points(total + 2):
+        backup = begin()
+        status, died = stop_in_the_middle(crashing, lambda b=backup: cancel(b), lambda b=backup: not is_known(b),
+                                          point, torn)
+        deaths += died
+        if status is None and any(not row["is_cancelled"] for row in crashing.node_rows("jobs")
+                                  if row["backup"] == backup):
+            assert cancel(backup).status_code == 204, f"point {point}"
+        else:
+            assert status in (204, None), f"point {point}"
+        assert not server.wait(backup, SETTLE_S)["is_successful"], f"point {point}"
+        wait_until("the end", lambda b=backup: not is_known(b), SETTLE_S)
+        assert leftovers(server) == [], f"point {point}"
+        assert cancel(backup).status_code == 400
+        failures = crashing.value(
+            "SELECT COUNT(*) FROM activity_logs l JOIN activity_log_subjects s ON s.activity_log_id = l.id "
+            "WHERE l.event = 'server:backup.fail' AND s.subject_type = 'backup' AND s.subject_id = "
+            "(SELECT id FROM backups WHERE uuid = ?)", backup)
+        assert failures == 1, f"point {point}"
+    assert deaths > min(total, len(points(total))) // 2
+
+
+@pytest.mark.crash
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("crashing", [{"node.write_limit": "20 KB"}], indirect=True, ids=["slow"])
+def test_cancel_of_a_restore(crashing):
+    server = crashing.add_server({"big": b"abcdefg" * 100_000})
+    backup = server.backup()["uuid"]
+    server.write({"big": b"changed", "later": b"later"})
+    before = server.tree()
+
+    def begin():
+        assert server.restore(backup, wait=False).status_code == 204
+        wait_until("the stage", lambda: any(n.startswith(".roost-stage") for n in os.listdir(server.directory.parent)))
+
+    def cancel():
+        return server.client().post(f"{server.api}/backups/restore/cancel")
+
+    begin()
+    crashing.control.arm(0)
+    assert cancel().status_code == 204
+    server.wait_restored(SETTLE_S)
+    crashing.wait_node_idle(SETTLE_S)
+    total = crashing.control.counted()
+    assert total > 10, "the shim sees nothing"
+    deaths = 0
+    for point in points(total + 2):
+        begin()
+        status, died = stop_in_the_middle(crashing, cancel, crashing.is_node_idle, point, torn=False)
+        deaths += died
+        assert status in (204, None), f"point {point}"
+        server.wait_restored(SETTLE_S)
+        crashing.wait_node_idle(SETTLE_S)
+        last = server.client().get(server.api).json()["attributes"]["last_restore"]
+        assert not last["is_successful"], f"point {point}"
+        if status == 204:
+            assert last["error"] == "it was cancelled", f"point {point}"
+        assert server.tree() == before and leftovers(server) == [], f"point {point}"
+        assert server.archive(backup).exists()
+    assert deaths > min(total, len(points(total))) // 2
+
+
 # ---- at random moments, without a shim ----
 
 @pytest.mark.parametrize("delay_ms", [0, 20, 60, 150, 400])

@@ -40,17 +40,21 @@ enum api_error {
     API_ERROR_DOWNLOAD_NOT_COMPLETED,
     API_ERROR_DOWNLOAD_FAILED, /* 400 */
     API_ERROR_RESTORE_NOT_COMPLETED,
-    API_ERROR_RESTORE_FAILED,   /* 400 */
-    API_ERROR_NO_UNDO,          /* 404: nothing was kept, or not any more */
-    API_ERROR_NO_UNDO_OF_FILES, /* 404: nothing is kept of a restore of single files */
-    API_ERROR_RESTORE_STATE,    /* 400: the server's state does not allow it */
-    API_ERROR_BACKUP_LOCKED,    /* 400 */
-    API_ERROR_NO_SPACE,         /* 507 */
-    API_ERROR_NODE_UNREACHABLE, /* 504 */
-    API_ERROR_NODE_REFUSED,     /* the node's 4xx; %s error, %s request id */
-    API_ERROR_NODE_FAILED,      /* the node's 5xx, or 502; %d code, %s request id */
-    API_ERROR_INTERNAL,         /* 500 */
-    API_ERROR_BUSY,             /* 503 */
+    API_ERROR_RESTORE_FAILED,    /* 400 */
+    API_ERROR_NO_UNDO,           /* 404: nothing was kept, or not any more */
+    API_ERROR_NO_UNDO_OF_FILES,  /* 404: nothing is kept of a restore of single files */
+    API_ERROR_RESTORE_STATE,     /* 400: the server's state does not allow it */
+    API_ERROR_CANCEL_ENDED,      /* 400: a backup that is not being created */
+    API_ERROR_CANCEL_NO_RESTORE, /* 400: the server is not being restored */
+    API_ERROR_CANCEL_LATE,       /* 409: the restore is about to be live, or has ended */
+    API_ERROR_CANCEL_UNKNOWN,    /* 400: its node is no Roost */
+    API_ERROR_BACKUP_LOCKED,     /* 400 */
+    API_ERROR_NO_SPACE,          /* 507 */
+    API_ERROR_NODE_UNREACHABLE,  /* 504 */
+    API_ERROR_NODE_REFUSED,      /* the node's 4xx; %s error, %s request id */
+    API_ERROR_NODE_FAILED,       /* the node's 5xx, or 502; %d code, %s request id */
+    API_ERROR_INTERNAL,          /* 500 */
+    API_ERROR_BUSY,              /* 503 */
     /* the remote API */
     API_ERROR_REMOTE_NO_TOKEN,  /* 401 with WWW-Authenticate */
     API_ERROR_REMOTE_BAD_TOKEN, /* 400 */

@@ -34,7 +34,9 @@ enum client_operation {
     CLIENT_OP_BACKUP_LOCK,   /* toggles */
     CLIENT_OP_BACKUP_UNLOCK, /* idempotent */
     CLIENT_OP_BACKUP_RESTORE,
-    CLIENT_OP_RESTORE_UNDO, /* POST …/backups/restore/undo: ours */
+    CLIENT_OP_RESTORE_UNDO,   /* POST …/backups/restore/undo: ours */
+    CLIENT_OP_RESTORE_CANCEL, /* POST …/backups/restore/cancel: ours */
+    CLIENT_OP_BACKUP_CANCEL,  /* POST …/backups/{backup}/cancel: ours */
     CLIENT_OP_BACKUP_DELETE,
     CLIENT_OP_FILES_LIST, /* GET …/backups/{backup}/files/list?directory=; these three are ours */
     CLIENT_OP_FILES_CONTENTS, /* GET …/backups/{backup}/files/contents?file= */
@@ -206,11 +208,14 @@ json_t *client_api_backup_list(struct client_api *api, const char *server, int64
 int client_api_backup_restore(struct client_api *api, const char *server, const char *backup,
                               const struct client_restore *restore, struct error *err);
 int client_api_restore_undo(struct client_api *api, const char *server, struct error *err);
+int client_api_restore_cancel(struct client_api *api, const char *server, struct error *err);
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err);
 int client_api_backup_unlock(struct client_api *api, const char *server, const char *backup,
                              struct error *err);
 int client_api_backup_delete(struct client_api *api, const char *server, const char *backup,
+                             struct error *err);
+int client_api_backup_cancel(struct client_api *api, const char *server, const char *backup,
                              struct error *err);
 /* Appends the signed URL. */
 int client_api_backup_download(struct client_api *api, const char *server, const char *backup,

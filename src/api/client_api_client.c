@@ -273,6 +273,21 @@ int client_api_restore_undo(struct client_api *api, const char *server, struct e
     return order(api, "POST", &path, slice_of("", 0), err);
 }
 
+int client_api_restore_cancel(struct client_api *api, const char *server, struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    add_path(&path, server, "restore", "cancel");
+    return order(api, "POST", &path, slice_of("", 0), err);
+}
+
+int client_api_backup_cancel(struct client_api *api, const char *server, const char *backup,
+                             struct error *err)
+{
+    scope_buf struct buf path = BUF_INIT;
+    add_path(&path, server, backup, "cancel");
+    return order(api, "POST", &path, slice_of("", 0), err);
+}
+
 int client_api_backup_toggle_lock(struct client_api *api, const char *server, const char *backup,
                                   struct error *err)
 {

@@ -18,17 +18,20 @@ enum node_operation {
     NODE_OP_BACKUP,                  /* POST   /api/servers/{server}/backup */
     NODE_OP_RESTORE,                 /* POST   /api/servers/{server}/backup/{backup}/restore */
     NODE_OP_UNDO,                    /* POST   /api/servers/{server}/restore/undo: ours */
+    NODE_OP_RESTORE_CANCEL,          /* POST   /api/servers/{server}/restore/cancel: ours */
+    NODE_OP_BACKUP_CANCEL,           /* POST   /api/servers/{server}/backup/{backup}/cancel: ours */
     NODE_OP_BACKUP_DELETE,           /* DELETE /api/servers/{server}/backup/{backup} */
     NODE_OP_BACKUP_DELETE_ALL,       /* DELETE /api/servers/{server}/backup/delete-all */
     NODE_OP_BACKUP_DELETE_ALL_ALIAS, /* DELETE /api/servers/{server}/deleteAllBackups */
     NODE_OP_FILES,                   /* GET    …/backup/{backup}/files?directory=; ours */
     NODE_OP_FILE_CONTENTS,           /* GET    …/backup/{backup}/files/contents?file=; ours */
     NODE_OP_SERVER,                  /* GET    /api/servers/{server} */
-    NODE_OP_SERVERS,                 /* GET    /api/servers */
-    NODE_OP_SYNC,                    /* POST   /api/servers/{server}/sync */
-    NODE_OP_DENY_TOKENS,             /* POST   /api/servers/{server}/ws/deny {"jtis":[…]} */
-    NODE_OP_WEBSOCKET, /* GET    /api/servers/{server}/ws (token in the first frame) */
-    NODE_OP_DOWNLOAD,  /* GET    /download/backup?token= (token in the query) */
+    NODE_OP_SERVER_DELETE, /* DELETE /api/servers/{server}: it is not the node's any more */
+    NODE_OP_SERVERS,       /* GET    /api/servers */
+    NODE_OP_SYNC,          /* POST   /api/servers/{server}/sync */
+    NODE_OP_DENY_TOKENS,   /* POST   /api/servers/{server}/ws/deny {"jtis":[…]} */
+    NODE_OP_WEBSOCKET,     /* GET    /api/servers/{server}/ws (token in the first frame) */
+    NODE_OP_DOWNLOAD,      /* GET    /download/backup?token= (token in the query) */
     NODE_OP_COUNT,
 };
 struct node_operation_form {
@@ -80,6 +83,9 @@ struct node_restore_order {
 #define NODE_ERROR_NO_SERVER "The requested resource does not exist on this instance."
 #define NODE_ERROR_NO_BACKUP "The requested backup was not found on this server."
 #define NODE_ERROR_NO_KEPT "There is no restore of this server that could be undone (any more)."
+#define NODE_ERROR_NO_BACKUP_JOB "No backup of this name waits or is being made (any more)."
+#define NODE_ERROR_NO_RESTORE_JOB                                                                  \
+    "There is no restore of this server that could be cancelled (any more)."
 #define NODE_ERROR_NO_DOWNLOAD "The requested resource was not found on this server."
 #define NODE_ERROR_UNPARSABLE                                                                      \
     "The data passed in the request was not in a parsable format. Please try again."
@@ -137,7 +143,7 @@ struct node_outcome {
     char request_id[64];
 };
 
-/* True where the node answered 2xx (for delete: or 404). */
+/* True where the node answered 2xx (for delete, delete_server: or 404). */
 bool node_api_backup(struct node_api *api, const struct node_address *node, const char *server,
                      const struct node_backup_order *order, struct node_outcome *outcome);
 bool node_api_restore(struct node_api *api, const struct node_address *node, const char *server,
@@ -167,6 +173,17 @@ int node_api_is_restoring(struct node_api *api, const struct node_address *node,
                           struct node_outcome *outcome);
 bool node_api_delete(struct node_api *api, const struct node_address *node, const char *server,
                      const char *backup, struct node_outcome *outcome);
+/*
+ * Cancel a backup that waits or is made; a restore, or an undo, that has not begun to exchange.  On true it will end
+ * as failed, whatever happens to the node.  409: there is none (any more); nodes that are no Roost know no such order.
+ */
+bool node_api_cancel_backup(struct node_api *api, const struct node_address *node,
+                            const char *server, const char *backup, struct node_outcome *outcome);
+bool node_api_cancel_restore(struct node_api *api, const struct node_address *node,
+                             const char *server, struct node_outcome *outcome);
+/* The server is not the node's any more: its jobs end, and its archives go where the node is configured so. */
+bool node_api_delete_server(struct node_api *api, const struct node_address *node,
+                            const char *server, struct node_outcome *outcome);
 /*
  * GET /api/system: reachability, for doctor; and what the node can do beyond Wings ("features": […]).
  * `features` may be NULL; it gets bits of enum node_feature.

@@ -199,6 +199,27 @@ bool node_api_delete(struct node_api *api, const struct node_address *node, cons
     return send_order(api, node, &sent, outcome) || outcome->status == 404;
 }
 
+bool node_api_cancel_backup(struct node_api *api, const struct node_address *node,
+                            const char *server, const char *backup, struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_BACKUP_CANCEL, {server, backup}, slice_str("{}")};
+    return send_order(api, node, &sent, outcome);
+}
+
+bool node_api_cancel_restore(struct node_api *api, const struct node_address *node,
+                             const char *server, struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_RESTORE_CANCEL, {server}, slice_str("{}")};
+    return send_order(api, node, &sent, outcome);
+}
+
+bool node_api_delete_server(struct node_api *api, const struct node_address *node,
+                            const char *server, struct node_outcome *outcome)
+{
+    struct order sent = {NODE_OP_SERVER_DELETE, {server}, {NULL, 0}};
+    return send_order(api, node, &sent, outcome) || outcome->status == 404;
+}
+
 json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
                        const struct node_files_query *query, struct node_outcome *outcome)
 {

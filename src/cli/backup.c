@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/backup_files.h"
+#include "cli/cancel.h"
 #include "cli/console.h"
 #include "cli/download.h"
 #include "cli/meter.h"
@@ -509,11 +510,22 @@ static const struct command delete = {
 };
 
 static const struct command *const verbs[] = {
-    &create, &list, &show, &files, &cat, &download, &restore, &lock, &unlock, &delete, NULL,
+    &create,
+    &list,
+    &show,
+    &files,
+    &cat,
+    &download,
+    &restore,
+    &lock,
+    &unlock,
+    &delete,
+    &backup_cancel_command,
+    NULL,
 };
 
 const struct command backup_command = {
     .name = "backup",
-    .summary = "make, list, download, restore, lock and delete backups",
+    .summary = "make, cancel, list, download, restore, lock and delete backups",
     .verbs = verbs,
 };

@@ -251,6 +251,7 @@ void config_for_node(const struct config *config, const char *panel_url, struct 
         .workers = (unsigned)config->node.workers,
         .owner_policy = (enum node_owner_policy)config->node.owner_policy,
         .keeps_set_id = config->node.keeps_set_id,
+        .deletes_archives = config->node.deletes_archives,
         .keeps_xattrs = config->node.keeps_xattrs,
         .exchange = (enum exchange_way)config->restore.exchange,
         .keep_ms = config->restore.keep_ms,

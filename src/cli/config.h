@@ -74,6 +74,7 @@ struct config {
         uint64_t workers;
         int owner_policy; /* enum node_owner_policy */
         bool keeps_set_id;
+        bool deletes_archives;
         bool keeps_xattrs;
         uint64_t heartbeat_ms;
     } node;

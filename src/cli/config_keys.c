@@ -214,6 +214,9 @@ static const struct setting table[] = {
                     "directory."},
     {"node.keep_set_id", SETTING_BOOLEAN, "false", AT(node.keeps_set_id),
      .description = "Whether restored files keep their set-user-id and set-group-id bits."},
+    {"node.delete_archives", SETTING_BOOLEAN, "false", AT(node.deletes_archives),
+     .description = "Whether the archives of a server go when the panel deletes it. Its jobs end "
+                    "in any case."},
     {"node.xattrs", SETTING_BOOLEAN, "false", AT(node.keeps_xattrs),
      .description =
          "Whether backups hold extended attributes and POSIX ACLs, and restores set them; "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `roost restore`: what can be done about the last restore of a server. */
+#include "cli/cancel.h"
 #include "cli/console.h"
 #include "cli/contact.h"
 #include "cli/restoring.h"
@@ -42,6 +43,6 @@ static const struct command undo = {
 
 const struct command restore_command = {
     .name = "restore",
-    .summary = "undo the last restore of a server",
-    .verbs = (const struct command *const[]){&undo, NULL},
+    .summary = "undo the last restore of a server, or cancel one",
+    .verbs = (const struct command *const[]){&undo, &restore_cancel_command, NULL},
 };

@@ -8,6 +8,7 @@
 #include "cli/attach.h"
 #include "cli/console.h"
 #include "cli/office.h"
+#include "cli/server_delete.h"
 #include "db/backup.h"
 #include "db/subuser.h"
 
@@ -218,25 +219,6 @@ static int run_show(const struct invocation *invocation, struct error *err)
 
 /* ---- changes ---- */
 
-static int run_delete(const struct invocation *invocation, struct error *err)
-{
-    scope_office struct office office = {.db = NULL};
-    struct server server;
-    if (open_server(invocation, &office, &server, err) < 0)
-        return -1;
-    struct db_session *session = db_begin(office.db, err);
-    int result =
-        session == NULL ? -1 : office_end(session, server_delete(session, server.id, err), err);
-    if (result < 0)
-        error_wrap(err, "deleting server '%s'", server.name);
-    else
-        say("server '%s' deleted; its directory and its archives (%s below the node's backups) are "
-            "as they were",
-            server.name, server.uuid);
-    server_free(&server);
-    return result;
-}
-
 static int run_set_limit(const struct invocation *invocation, struct error *err)
 {
     scope_office struct office office = {.db = NULL};
@@ -366,16 +348,6 @@ static const struct command show = {
     .run = run_show,
 };
 
-static const struct command delete = {
-    .name = "delete",
-    .arguments = "SERVER",
-    .arguments_min = 1,
-    .arguments_max = 1,
-    .summary = "forget a server and its backups; deletes no file",
-    .options = (const struct option[]){OPTION_CONFIG, OPTION_END},
-    .run = run_delete,
-};
-
 static const struct command set_limit = {
     .name = "set-limit",
     .arguments = "SERVER N",
@@ -411,7 +383,7 @@ static const struct command revoke_grant = {
 };
 
 static const struct command *const verbs[] = {
-    &add, &list, &show, &delete, &set_limit, &grant, &revoke_grant, NULL,
+    &add, &list, &show, &server_delete_command, &set_limit, &grant, &revoke_grant, NULL,
 };
 
 const struct command server_command = {

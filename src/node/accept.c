@@ -85,6 +85,9 @@ static int accept_backup_locked(struct node *node, const char *server, const cha
     same.server = NULL;
     if (queue_has(node->queue, same))
         return error_set(err, ERROR_CONFLICT, "backup %s is another server's", backup);
+    int is_void = journal_is_void(node->journal, backup, err);
+    if (is_void != 0)
+        return is_void < 0 ? -1 : error_set(err, ERROR_CONFLICT, "backup %s was cancelled", backup);
     int told = report_again(node, server, backup, err);
     if (told != 0)
         return told < 0 ? -1 : 0;

@@ -40,6 +40,9 @@ struct job *job_from_record(const struct journal_job *record, struct error *err)
     job->record.stage_name = copy_or_null(record->stage_name);
     job->ignore = xstrdup(json_get_string(order, "ignore", ""));
     job->files = files;
+    atomic_store(&job->is_cancelled, record->is_cancelled);
+    if (record->is_cancelled)
+        cancel_set(&job->cancel);
     job->truncates = json_get_bool(order, "truncate", false);
     job->leaves_ignored = json_get_bool(order, "leave_ignored", false);
     snprintf(job->checksum, sizeof(job->checksum), "%s", json_get_string(order, "checksum", ""));
@@ -54,6 +57,11 @@ void job_free(struct job *job)
     free(job->ignore);
     selection_free(job->files);
     free(job);
+}
+
+bool job_is_void(const struct job *job)
+{
+    return atomic_load(&job->is_cancelled) && job->record.phase < JOB_EXCHANGING;
 }
 
 void job_write_backup_order(struct buf *out, struct slice ignore)

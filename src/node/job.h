@@ -26,8 +26,9 @@ struct job {
     char reason[200];  /* why it failed, where a tenant may read that; "" */
 
     struct cancel cancel;
-    _Atomic(bool) is_dropped; /* nobody wants to hear of it any more: no report */
-    _Atomic(bool) is_settled; /* its end is recorded, or about to be: it is in nobody's way */
+    _Atomic(bool) is_cancelled; /* the journal says so: it ends as failed, and leaves nothing */
+    _Atomic(bool) is_dropped;   /* nobody wants to hear of it any more: no report */
+    _Atomic(bool) is_settled;   /* its end is recorded, or about to be: it is in nobody's way */
     struct progress progress;
     _Atomic(uint64_t) expected_bytes; /* of content, about; 0: not known (yet) */
 
@@ -48,6 +49,11 @@ void job_free(struct job *job);
 void job_write_backup_order(struct buf *out, struct slice ignore);
 struct node_restore_order;
 void job_write_restore_order(struct buf *out, const struct node_restore_order *order);
+
+/* Whether it may not even begin: it was cancelled, and is not about to be live. */
+bool job_is_void(const struct job *job);
+
+#define JOB_CANCELLED_TEXT "it was cancelled"
 
 /* What a tenant may read about an error: the node's own paths stay in its log. */
 const char *job_error_text(const struct error *err);

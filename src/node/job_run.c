@@ -23,18 +23,35 @@ struct ending {
     struct buf capture;
 };
 
+/* One step of the journal's, which also decides whether a success came before a cancel. */
+static int write_end(struct node *node, const struct job *job, const struct ending *ending,
+                     struct error *err)
+{
+    const struct journal_report *report = &ending->report;
+    bool is_backup = report->kind == JOB_BACKUP;
+    bool has_archive = is_backup && report->is_successful;
+    if (is_backup && !has_archive && atomic_load(&job->is_cancelled))
+        return cancel_end(node, &job->record, err);
+    int result = journal_end_job(node->journal, job->record.id, report,
+                                 has_archive ? &ending->archive : NULL, ending->capture.data, err);
+    if (result == 0 || !has_archive || err->code != ERROR_CANCELLED)
+        return result;
+    error_clear(err);
+    log_info("backup cancelled as it was completed server=%s backup=%s", report->server,
+             report->backup);
+    return cancel_end(node, &job->record, err);
+}
+
 static void record_end(struct node *node, struct job *job, const struct ending *ending)
 {
     const struct journal_report *report = &ending->report;
-    bool has_archive = report->kind == JOB_BACKUP && report->is_successful;
     for (;;) {
         if (atomic_load(&job->is_dropped))
             return;
         struct error err = ERROR_INIT;
         /* Before the report can reach the panel: its next order may come within the same millisecond. */
         atomic_store(&job->is_settled, true);
-        if (journal_end_job(node->journal, job->record.id, report,
-                            has_archive ? &ending->archive : NULL, ending->capture.data, &err) == 0)
+        if (write_end(node, job, ending, &err) == 0)
             break;
         atomic_store(&job->is_settled, false);
         log_error("journal fails backup=%s reason=%s", report->backup, err.text);
@@ -55,8 +72,11 @@ static void fill_report(struct journal_report *report, const struct job *job,
     snprintf(report->server, sizeof(report->server), "%s", job->record.server);
     snprintf(report->backup, sizeof(report->backup), "%s", job->record.backup);
     if (error_is_set(err)) {
+        bool is_cancelled = err->code == ERROR_CANCELLED && atomic_load(&job->is_cancelled);
         snprintf(report->error, sizeof(report->error), "%s",
-                 job->reason[0] != '\0' ? job->reason : job_error_text(err));
+                 is_cancelled             ? JOB_CANCELLED_TEXT
+                 : job->reason[0] != '\0' ? job->reason
+                                          : job_error_text(err));
     } else if (report->kind == JOB_BACKUP) {
         report->size_bytes = archive->size_bytes;
         snprintf(report->checksum, sizeof(report->checksum), "%s", archive->checksum);
@@ -82,6 +102,8 @@ static int do_job(struct node *node, struct job *job, struct ending *ending, str
 static int run_within_budget(struct node *node, struct job *job, struct ending *ending,
                              struct error *err)
 {
+    if (job_is_void(job))
+        return error_set(err, ERROR_CANCELLED, "it was cancelled before it began");
     const struct node_config *config = &node->config;
     struct budget *budget = budget_new(&(struct budget_limits){
         .cpu_percent = config->cpu_limit_percent,
@@ -129,11 +151,15 @@ unsigned job_run(struct job *job, void *context)
                  took_ms);
     } else if (job->is_torn) {
         again_ms = try_again(job, &err);
-    } else if (result < 0 && err.code == ERROR_CANCELLED && queue_is_stopping(node->queue)) {
+    } else if (result < 0 && err.code == ERROR_CANCELLED && queue_is_stopping(node->queue) &&
+               !atomic_load(&job->is_cancelled)) {
         log_info("%s interrupted server=%s backup=%s ms=%" PRId64, kind, record->server,
                  record->backup, took_ms);
     } else {
-        if (result < 0)
+        if (result < 0 && err.code == ERROR_CANCELLED && atomic_load(&job->is_cancelled))
+            log_info("%s cancelled server=%s backup=%s ms=%" PRId64, kind, record->server,
+                     record->backup, took_ms);
+        else if (result < 0)
             log_error("%s failed server=%s backup=%s ms=%" PRId64 " reason=%s", kind,
                       record->server, record->backup, took_ms, err.text);
         else

@@ -49,9 +49,16 @@ static const char *const keep_trees[] = {
     NULL,
 };
 
+static const char *const cancel_jobs[] = {
+    "ALTER TABLE jobs ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE void_orders (backup TEXT PRIMARY KEY, until_s INTEGER NOT NULL)",
+    NULL,
+};
+
 static const struct db_migration migrations[] = {
     {"create", create_tables},
     {"keep trees", keep_trees},
+    {"cancel jobs", cancel_jobs},
 };
 
 struct db *journal_open_database(const char *state_directory, struct error *err)

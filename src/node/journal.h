@@ -49,6 +49,7 @@ struct journal_job {
     char *stage_parent; /* the directory that holds live directory and stage; NULL until staging */
     char *live_name, *stage_name;
     uint64_t stage_device, stage_inode; /* from JOB_EXCHANGING on */
+    bool is_cancelled;                  /* it ends as failed, and leaves nothing */
 };
 void journal_job_clear(struct journal_job *job);
 
@@ -90,7 +91,7 @@ void journal_close(struct journal *journal);
 /* Stores an order; sets id and created_at_us.  A report of an earlier try of the same backup is withdrawn. */
 int journal_add_job(struct journal *journal, struct journal_job *job, struct error *err);
 
-/* The phase and the stage, before the step that it names is taken. */
+/* The phase and the stage, before the step that it names is taken.  CANCELLED: it may not be taken any more. */
 int journal_set_phase(struct journal *journal, const struct journal_job *job, struct error *err);
 
 /* Whether there is a restore of the server, or an undo, that has not ended or not been reported; true in doubt. */
@@ -108,9 +109,25 @@ int journal_pending_backups(struct journal *journal, char (*backups)[UUID_TEXT_B
 /*
  * The end of a job: its row goes, the report is put into the outbox, and with `archive` (a
  * successful backup) the archive and what the capture left out (`capture`: JSON) are recorded.
+ * CANCELLED: it was cancelled before, so no success of it counts.
  */
 int journal_end_job(struct journal *journal, int64_t job_id, const struct journal_report *report,
                     const struct journal_archive *archive, const char *capture, struct error *err);
+
+/*
+ * Cancel the job: 1; 0 where there is none (any more), or a restore that may exchange already.  From here on
+ * journal_set_phase() and journal_end_job() keep it from succeeding, and an order for the same backup that comes late,
+ * or twice, is void for a day.
+ */
+int journal_cancel_backup(struct journal *journal, const char *server, const char *backup,
+                          struct error *err);
+int journal_cancel_restore(struct journal *journal, const char *server, struct error *err);
+/* All of the server's that still can be; how many. */
+int journal_cancel_all(struct journal *journal, const char *server, struct error *err);
+/* Cancel a backup whose order never came: the report goes out, and the order is void, should it come after all. */
+int journal_void_order(struct journal *journal, const struct journal_report *report,
+                       struct error *err);
+int journal_is_void(struct journal *journal, const char *backup, struct error *err); /* 1, 0, -1 */
 
 /* ---- archives ---- */
 
@@ -137,6 +154,9 @@ int journal_next_report(struct journal *journal, int64_t now_us, struct journal_
                         struct error *err);
 /* When the next report will be due; 0: there is none. */
 int journal_next_due(struct journal *journal, int64_t *due_at_us, struct error *err);
+
+/* Whether a report about the backup's making waits: 1, 0 or -1. */
+int journal_has_report(struct journal *journal, const char *backup, struct error *err);
 
 /* How many reports about such jobs wait. */
 int journal_count_reports(struct journal *journal, enum job_kind kind, int64_t *count,

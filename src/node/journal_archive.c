@@ -151,6 +151,17 @@ int journal_next_due(struct journal *journal, int64_t *due_at_us, struct error *
                         due_at_us, err);
 }
 
+int journal_has_report(struct journal *journal, const char *backup, struct error *err)
+{
+    int64_t count = 0;
+    struct db_session *session = db_reader(journal->db, err);
+    if (session == NULL ||
+        db_query_int(session, "SELECT count(*) FROM outbox WHERE kind = 'backup' AND backup = ?",
+                     DB_PARAMS(db_text(backup)), 0, &count, err) < 0)
+        return -1;
+    return count > 0;
+}
+
 int journal_count_reports(struct journal *journal, enum job_kind kind, int64_t *count,
                           struct error *err)
 {

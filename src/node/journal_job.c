@@ -63,13 +63,21 @@ int journal_add_job(struct journal *journal, struct journal_job *job, struct err
 
 int journal_set_phase(struct journal *journal, const struct journal_job *job, struct error *err)
 {
-    if (journal_run(journal,
-                    "UPDATE jobs SET phase = ?, stage_parent = ?, live_name = ?, stage_name = ?,"
-                    " stage_device = ?, stage_inode = ? WHERE id = ?",
-                    DB_PARAMS(db_text(phase_names[job->phase]), db_text(job->stage_parent),
-                              db_text(job->live_name), db_text(job->stage_name),
-                              db_int(job->stage_device), db_int(job->stage_inode), db_int(job->id)),
-                    err) < 0)
+    struct db_session *session = db_begin(journal->db, err);
+    if (session == NULL)
+        return -1;
+    int64_t changed = 0;
+    int result =
+        db_run(session,
+               "UPDATE jobs SET phase = ?, stage_parent = ?, live_name = ?, stage_name = ?,"
+               " stage_device = ?, stage_inode = ? WHERE id = ? AND is_cancelled = 0",
+               DB_PARAMS(db_text(phase_names[job->phase]), db_text(job->stage_parent),
+                         db_text(job->live_name), db_text(job->stage_name),
+                         db_int(job->stage_device), db_int(job->stage_inode), db_int(job->id)),
+               &changed, err);
+    if (result == 0 && changed == 0)
+        result = error_set(err, ERROR_CANCELLED, "the restore was cancelled");
+    if (journal_finish(session, result, err) < 0)
         return error_wrap(err, "recording how far the restore of backup %s is", job->backup);
     return 0;
 }
@@ -107,6 +115,7 @@ static void read_job(const struct db_rows *rows, struct journal_job *job)
         .stage_name = copy_text(rows, 9),
         .stage_device = (uint64_t)db_get_int(rows, 10),
         .stage_inode = (uint64_t)db_get_int(rows, 11),
+        .is_cancelled = db_get_int(rows, 12) != 0,
     };
     copy_uuid(job->server, db_get_text(rows, 3));
     copy_uuid(job->backup, db_get_text(rows, 4));
@@ -134,7 +143,8 @@ int journal_each_job(struct journal *journal,
     if (session == NULL ||
         db_query(session,
                  "SELECT id, kind, phase, server, backup, created_at_us, request, stage_parent,"
-                 " live_name, stage_name, stage_device, stage_inode FROM jobs ORDER BY id",
+                 " live_name, stage_name, stage_device, stage_inode, is_cancelled FROM jobs"
+                 " ORDER BY id",
                  DB_NO_PARAMS, &rows, err) < 0)
         return -1;
     int result;
@@ -190,8 +200,16 @@ int journal_end_job(struct journal *journal, int64_t job_id, const struct journa
     struct db_session *session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int result =
-        db_run(session, "DELETE FROM jobs WHERE id = ?", DB_PARAMS(db_int(job_id)), NULL, err);
+    int64_t is_cancelled = 0;
+    int result = archive == NULL
+                     ? 0
+                     : db_query_int(session, "SELECT is_cancelled FROM jobs WHERE id = ?",
+                                    DB_PARAMS(db_int(job_id)), 0, &is_cancelled, err);
+    if (result >= 0 && is_cancelled != 0)
+        result = error_set(err, ERROR_CANCELLED, "it was cancelled");
+    if (result >= 0)
+        result =
+            db_run(session, "DELETE FROM jobs WHERE id = ?", DB_PARAMS(db_int(job_id)), NULL, err);
     if (result == 0 && archive != NULL)
         result = put_archive(session, archive, capture, err);
     if (result == 0)

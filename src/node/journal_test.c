@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/scope.h"
+#include "base/time.h"
 #include "node/node.h"
 #include "node/test_scratch.h"
 #include "node/token.h"
@@ -180,6 +181,59 @@ static void the_end_of_a_job_leaves_archive_and_report(void **context)
     assert_true(report.is_successful);
     must(journal_remove_report(state->journal, report.id, &err), &err);
     assert_int_equal(journal_next_report(state->journal, 1, &report, &err), 0);
+}
+
+static void a_cancelled_backup_can_only_fail(void **context)
+{
+    struct state *state = *context;
+    struct error err = ERROR_INIT;
+    struct journal_job job = add_job(state, JOB_BACKUP, BACKUP);
+    struct journal_report good = report_of(&job, true), bad = report_of(&job, false), found;
+    struct journal_archive archive = archive_of(&job);
+    assert_int_equal(journal_cancel_backup(state->journal, OTHER_SERVER, BACKUP, &err), 0);
+    assert_int_equal(journal_cancel_restore(state->journal, SERVER, &err), 0);
+    assert_int_equal(journal_cancel_backup(state->journal, SERVER, BACKUP, &err), 1);
+    assert_int_equal(journal_cancel_backup(state->journal, SERVER, BACKUP, &err), 1);
+    reopen(state);
+    assert_true(jobs_of(state).last.is_cancelled);
+    assert_int_equal(journal_end_job(state->journal, job.id, &good, &archive, "{}", &err), -1);
+    assert_int_equal(err.code, ERROR_CANCELLED);
+    error_clear(&err);
+    assert_int_equal(jobs_of(state).count, 1);
+    assert_int_equal(journal_find_archive(state->journal, BACKUP, &archive, &err), 0);
+    assert_int_equal(journal_has_report(state->journal, BACKUP, &err), 0);
+    must(journal_end_job(state->journal, job.id, &bad, NULL, NULL, &err), &err);
+    assert_int_equal(journal_next_report(state->journal, INT64_MAX, &found, &err), 1);
+    assert_false(found.is_successful);
+    assert_int_equal(journal_has_report(state->journal, BACKUP, &err), 1);
+    assert_int_equal(journal_cancel_backup(state->journal, SERVER, BACKUP, &err), 0);
+    assert_int_equal(journal_is_void(state->journal, BACKUP, &err), 1);
+    assert_int_equal(journal_is_void(state->journal, OTHER_BACKUP, &err), 0);
+    must(journal_tidy(state->journal, time_now_us() / 1000000, &err), &err);
+    assert_int_equal(journal_is_void(state->journal, BACKUP, &err), 1);
+    must(journal_tidy(state->journal, time_now_us() / 1000000 + 25 * 3600, &err), &err);
+    assert_int_equal(journal_is_void(state->journal, BACKUP, &err), 0);
+}
+
+static void a_restore_is_cancelled_before_its_exchange_or_not_at_all(void **context)
+{
+    struct state *state = *context;
+    struct error err = ERROR_INIT;
+    struct journal_job job = add_job(state, JOB_RESTORE, BACKUP);
+    job.phase = JOB_EXCHANGING;
+    must(journal_set_phase(state->journal, &job, &err), &err);
+    assert_int_equal(journal_cancel_restore(state->journal, SERVER, &err), 0);
+    assert_int_equal(journal_cancel_all(state->journal, SERVER, &err), 0);
+    job.phase = JOB_STAGING;
+    must(journal_set_phase(state->journal, &job, &err), &err);
+    assert_int_equal(journal_cancel_restore(state->journal, SERVER, &err), 1);
+    job.phase = JOB_EXCHANGING;
+    assert_int_equal(journal_set_phase(state->journal, &job, &err), -1);
+    assert_int_equal(err.code, ERROR_CANCELLED);
+    error_clear(&err);
+    assert_int_equal(jobs_of(state).last.phase, JOB_STAGING);
+    (void)add_job(state, JOB_BACKUP, BACKUP);
+    assert_int_equal(journal_cancel_all(state->journal, SERVER, &err), 2);
 }
 
 static void a_new_try_withdraws_the_old_report(void **context)
@@ -377,6 +431,8 @@ int main(void)
         TEST(the_same_order_twice_is_refused),
         TEST(the_stage_of_a_restore_is_remembered),
         TEST(the_end_of_a_job_leaves_archive_and_report),
+        TEST(a_cancelled_backup_can_only_fail),
+        TEST(a_restore_is_cancelled_before_its_exchange_or_not_at_all),
         TEST(a_new_try_withdraws_the_old_report),
         TEST(a_restore_counts_until_its_report_is_taken),
         TEST(removing_a_delivered_report_spares_a_newer_one),

@@ -86,5 +86,8 @@ int journal_tidy(struct journal *journal, int64_t now_s, struct error *err)
     if (result == 0)
         result = db_run(session, "DELETE FROM denied_tokens WHERE denied_at_s < ?",
                         DB_PARAMS(db_int(now_s - TOKEN_LIFE_MAX_S)), NULL, err);
+    if (result == 0)
+        result = db_run(session, "DELETE FROM void_orders WHERE until_s < ?",
+                        DB_PARAMS(db_int(now_s)), NULL, err);
     return journal_finish(session, result, err);
 }

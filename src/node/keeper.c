@@ -79,6 +79,7 @@ static void refresh_servers(struct node *node, struct schedule *schedule)
         schedule->retry_ms = RETRY_MIN_MS;
         schedule->servers_us = in_ms(REFRESH_MS);
         kept_drop_orphans(node);
+        cancel_orphans(node);
         return;
     }
     log_warning("panel does not answer next_in_ms=%" PRId64 " reason=%s", schedule->retry_ms,

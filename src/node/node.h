@@ -47,6 +47,7 @@ struct node_config {
     bool keeps_set_id;
     bool keeps_xattrs;          /* extended attributes and ACLs, both ways */
     enum exchange_way exchange; /* how a restored tree takes the live one's place */
+    bool deletes_archives;      /* of a server that the panel deletes */
     uint64_t keep_ms;           /* how long the replaced tree is kept; 0: not at all */
     unsigned heartbeat_s;
 };

@@ -131,6 +131,19 @@ bool node_is_restoring(struct node *node, const char *server);
 int accept_delete(struct node *node, const char *server, const char *backup, struct error *err);
 int accept_delete_all(struct node *node, const char *server, struct error *err);
 
+/*
+ * cancel.c: on 0 the journal says that it is cancelled, and it will be reported as failed.  CONFLICT: there is none (any
+ * more).  Of a backup that this node does not know at all it reports the same, and its order is void, should it come.
+ */
+int cancel_backup(struct node *node, const char *server, const char *backup, struct error *err);
+int cancel_restore(struct node *node, const char *server, struct error *err);
+/* The end of such a job, which does not run (any more): no archive, and a report. */
+int cancel_end(struct node *node, const struct journal_job *record, struct error *err);
+/* A server that is not the node's any more.  UNAVAILABLE: a job of it does not stop. */
+int cancel_server(struct node *node, const char *server, struct error *err);
+/* Jobs of servers that the panel does not know (any more). */
+void cancel_orphans(struct node *node);
+
 /* events.c: what the panel took (or never will) goes to the browsers. */
 void event_restore_begins(struct node *node, const struct job *job);
 void event_delivered(const struct journal_report *report, void *context);
@@ -140,6 +153,9 @@ struct http_router *routes_create(struct node *node);
 void route_backup(const struct http_request *request, struct http_reply *reply, void *app);
 void route_restore(const struct http_request *request, struct http_reply *reply, void *app);
 void route_undo(const struct http_request *request, struct http_reply *reply, void *app);
+void route_cancel(const struct http_request *request, struct http_reply *reply, void *app);
+void route_cancel_restore(const struct http_request *request, struct http_reply *reply, void *app);
+void route_delete_server(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete(const struct http_request *request, struct http_reply *reply, void *app);
 void route_delete_all(const struct http_request *request, struct http_reply *reply, void *app);
 void route_files(const struct http_request *request, struct http_reply *reply, void *app);

@@ -188,6 +188,24 @@ int place_remove_archive(const struct places *places, const char *server, const 
     return file_sync(directory_fd, name, err);
 }
 
+int place_discard_archive(const struct places *places, const char *server, const char *backup,
+                          struct error *err)
+{
+    struct error reason = ERROR_INIT;
+    scope_fd int directory_fd =
+        beneath_open(places->backups_fd, server, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, &reason);
+    if (directory_fd < 0) {
+        if (reason.code != ERROR_NOT_FOUND)
+            *err = reason;
+        return reason.code == ERROR_NOT_FOUND ? 0 : -1;
+    }
+    char name[PLACE_ARCHIVE_NAME_BYTES];
+    place_archive_name(backup, name);
+    if (unlinkat(directory_fd, name, 0) < 0)
+        return errno == ENOENT ? 0 : error_set_os(err, errno, "removing archive %s", backup);
+    return file_sync(directory_fd, name, err);
+}
+
 int place_remove_archives(const struct places *places, const char *server, struct error *err)
 {
     assert(uuid_is_canonical(server));

@@ -49,6 +49,9 @@ void place_archive_name(const char *backup, char name[PLACE_ARCHIVE_NAME_BYTES])
 /* Durably.  NOT_FOUND where there is none. */
 int place_remove_archive(const struct places *places, const char *server, const char *backup,
                          struct error *err);
+/* What a backup of ours that does not count has left under that name, durably; there may be nothing. */
+int place_discard_archive(const struct places *places, const char *server, const char *backup,
+                          struct error *err);
 int place_remove_archives(const struct places *places, const char *server, struct error *err);
 
 /* Remove what unfinished backups left.  Only while none runs. */

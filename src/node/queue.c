@@ -236,6 +236,25 @@ void queue_drop(struct queue *queue, struct queue_filter filter)
     pthread_mutex_unlock(&queue->mutex);
 }
 
+struct job *queue_cancel(struct queue *queue, struct queue_filter filter)
+{
+    struct job *taken = NULL;
+    pthread_mutex_lock(&queue->mutex);
+    for (struct job *job = queue->first; job != NULL && taken == NULL; job = job->next) {
+        if (!matches(job, &filter) || job->again_at_us > 0)
+            continue;
+        atomic_store(&job->is_cancelled, true);
+        cancel_set(&job->cancel);
+        if (!job->is_running)
+            taken = job;
+    }
+    if (taken != NULL)
+        unlink_job(queue, taken);
+    pthread_cond_broadcast(&queue->has_changed);
+    pthread_mutex_unlock(&queue->mutex);
+    return taken;
+}
+
 bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned timeout_ms)
 {
     int64_t deadline_us = time_monotonic_us() + (int64_t)timeout_ms * 1000;

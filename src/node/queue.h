@@ -44,6 +44,12 @@ void queue_each(struct queue *queue, void (*visit)(struct job *job, void *contex
 /* Drops jobs: those that wait are gone at once, those that run are told to stop.  Nothing is reported. */
 void queue_drop(struct queue *queue, struct queue_filter filter);
 
+/*
+ * Cancels jobs that the journal says are cancelled: those that run are told to stop, and will be reported.  One that waits is
+ * taken out and returned, for the caller to end and free: call again until NULL.  What waits to be run again is let be.
+ */
+struct job *queue_cancel(struct queue *queue, struct queue_filter filter);
+
 /* False where such a job, settled or not, is still there after `timeout_ms`. */
 bool queue_wait_gone(struct queue *queue, struct queue_filter filter, unsigned timeout_ms);
 

@@ -182,6 +182,54 @@ static void who_comes_again_waits_for_who_has_waited(void **context)
     queue_free(queue);
 }
 
+static void a_cancelled_job_that_waits_is_given_back(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    struct queue_filter filter = {.kind = JOB_BACKUP, .server = SERVER, .backup = "b"};
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    add(queue, SERVER, 'b');
+    add(queue, SERVER, 'c');
+    struct job *job = queue_cancel(queue, filter);
+    assert_non_null(job);
+    assert_string_equal(job->record.backup, "b");
+    assert_true(job_is_void(job));
+    job_free(job);
+    assert_null(queue_cancel(queue, filter));
+    let_go(stage);
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    assert_string_equal(stage->began, "ac");
+    queue_free(queue);
+}
+
+static void a_cancelled_job_that_runs_is_told_to_stop(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    struct queue_filter filter = {.kind = JOB_BACKUP, .server = SERVER, .backup = "a"};
+    assert_null(queue_cancel(queue, filter));
+    assert_true(queue_wait_gone(queue, filter, 10000));
+    queue_free(queue);
+}
+
+static void what_is_to_run_again_is_not_cancelled(void **context)
+{
+    struct stage *stage = *context;
+    struct queue *queue = queue_create(1, run, stage);
+    stage->again = 2;
+    stage->may_end = true;
+    add(queue, SERVER, 'a');
+    assert_true(wait_for(stage, 1));
+    usleep(20 * 1000); /* it has returned, and waits */
+    assert_null(queue_cancel(queue, (struct queue_filter){.kind = JOB_BACKUP}));
+    assert_true(queue_wait_gone(queue, (struct queue_filter){.kind = JOB_BACKUP}, 10000));
+    assert_string_equal(stage->began, "aaa");
+    queue_free(queue);
+}
+
 static void a_dropped_job_that_waits_never_runs(void **context)
 {
     struct stage *stage = *context;
@@ -262,6 +310,9 @@ int main(void)
         TEST(jobs_run_in_the_order_of_their_arrival),
         TEST(servers_take_turns),
         TEST(who_comes_again_waits_for_who_has_waited),
+        TEST(a_cancelled_job_that_waits_is_given_back),
+        TEST(a_cancelled_job_that_runs_is_told_to_stop),
+        TEST(what_is_to_run_again_is_not_cancelled),
         TEST(a_dropped_job_that_waits_never_runs),
         TEST(a_dropped_job_that_runs_is_told_to_stop),
         TEST(a_stop_ends_what_runs_and_leaves_what_waits),

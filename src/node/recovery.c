@@ -25,7 +25,8 @@ static int settle_restore(struct node *node, const struct journal_job *job, bool
     snprintf(report.backup, sizeof(report.backup), "%s", job->backup);
     if (!is_successful) {
         struct error reason = {.code = ERROR_CANCELLED};
-        snprintf(report.error, sizeof(report.error), "%s", job_error_text(&reason));
+        snprintf(report.error, sizeof(report.error), "%s",
+                 job->is_cancelled ? JOB_CANCELLED_TEXT : job_error_text(&reason));
     }
     report.kept_until_us = journal_kept_until(node->journal, job->server);
     log_warning("restore settled after a restart server=%s backup=%s outcome=%s", job->server,
@@ -64,6 +65,14 @@ static int settle(struct node *node, struct job **job, struct error *err)
         else if (exchange_done(node, *job, err) < 0)
             return -1;
         return settle_restore(node, record, is_done, err);
+    }
+    if (record->is_cancelled && record->kind == JOB_BACKUP) {
+        log_info("backup cancelled server=%s backup=%s", record->server, record->backup);
+        if (cancel_end(node, record, &reason) == 0)
+            return 0;
+        log_error("a cancelled backup ends later backup=%s reason=%s", record->backup, reason.text);
+        queue_add(node->queue, scope_take(*job));
+        return 0;
     }
     if (error_is_set(&reason))
         log_error("a server's directory may be half exchanged server=%s reason=%s", record->server,

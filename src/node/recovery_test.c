@@ -236,6 +236,49 @@ static void a_backup_is_made_again(void **context)
     assert_true(scratch_exists(archive));
 }
 
+/* The archive had its name already as the crash came, but no record. */
+static void a_cancelled_backup_fails_and_its_archive_goes(void **context)
+{
+    struct world *world = *context;
+    struct error err = ERROR_INIT;
+    struct journal *journal = open_journal(world);
+    struct journal_job job = add_job(journal, JOB_BACKUP);
+    assert_int_equal(journal_cancel_backup(journal, SERVER, BACKUP, &err), 1);
+    journal_job_clear(&job);
+    journal_close(journal);
+    scope_free char *directory = scratch_path("%s/" SERVER, world->backups);
+    scope_free char *archive = scratch_path("%s/" BACKUP ".tar.gz", directory);
+    scope_free char *other = scratch_path("%s/" OTHER_BACKUP ".tar.gz", directory);
+    scratch_directory(world->backups);
+    scratch_directory(directory);
+    scratch_write(archive, "a whole archive");
+    scratch_write(other, "another one's");
+    write_in(world->live, "live");
+    world_start_node(world);
+    world_wait_reports(world, 1);
+    assert_non_null(strstr(world->panel.report, "\"successful\":false"));
+    assert_string_equal(world->panel.report_backup, BACKUP);
+    assert_false(scratch_exists(archive));
+    assert_true(scratch_exists(other));
+    usleep(300 * 1000); /* time for a wrong second one */
+    assert_int_equal(world->panel.reports, 1);
+}
+
+static void a_cancelled_restore_says_so(void **context)
+{
+    struct world *world = *context;
+    struct error err = ERROR_INIT;
+    crash_a_restore(world, CRASH_STAGING);
+    struct journal *journal = open_journal(world);
+    assert_int_equal(journal_cancel_restore(journal, SERVER, &err), 1);
+    journal_close(journal);
+    world_start_node(world);
+    world_wait_restores(world, 1);
+    assert_non_null(strstr(world->panel.restore, "\"it was cancelled\""));
+    assert_true(nothing_is_left_beside(world));
+    assert_live(world, "level.dat", "old");
+}
+
 static void the_panel_hears_which_backups_are_still_meant(void **context)
 {
     struct world *world = *context;
@@ -300,6 +343,8 @@ int main(void)
         TEST(a_mount_point_without_its_disk_is_no_answer),
         TEST(a_settled_restore_is_not_settled_again),
         TEST(a_backup_is_made_again),
+        TEST(a_cancelled_backup_fails_and_its_archive_goes),
+        TEST(a_cancelled_restore_says_so),
         TEST(the_panel_hears_which_backups_are_still_meant),
         TEST(strange_stages_are_removed),
         TEST(the_panel_is_reset_once_after_the_last_report),

@@ -205,10 +205,14 @@ int exchange_run(struct node *node, struct job *job, struct stage *stage, struct
         return error_set(err, ERROR_CANCELLED, "the restore was cancelled");
     if (exchange_check_place(node, record, err) < 0) /* staging may have taken hours */
         return -1;
+    enum job_phase before = record->phase;
     record->phase = JOB_EXCHANGING;
     stage_identity(stage, &record->stage_device, &record->stage_inode);
-    if (journal_set_phase(node->journal, record, err) < 0)
+    if (journal_set_phase(node->journal, record, err) < 0) {
+        if (err->code == ERROR_CANCELLED) /* then the journal has nothing new */
+            record->phase = before;
         return -1;
+    }
     if (stage_exchange(stage, node->config.exchange, err) == 0) {
         const struct error *doubt = stage_doubt(stage);
         if (doubt != NULL)

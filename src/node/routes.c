@@ -268,18 +268,30 @@ static const struct {
     [NODE_OP_BACKUP] = {route_backup, HTTP_WORKER},
     [NODE_OP_RESTORE] = {route_restore, HTTP_WORKER},
     [NODE_OP_UNDO] = {route_undo, HTTP_WORKER},
+    [NODE_OP_RESTORE_CANCEL] = {route_cancel_restore, HTTP_WORKER},
+    [NODE_OP_BACKUP_CANCEL] = {route_cancel, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE] = {route_delete, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL] = {route_delete_all, HTTP_WORKER},
     [NODE_OP_BACKUP_DELETE_ALL_ALIAS] = {route_delete_all, HTTP_WORKER},
     [NODE_OP_FILES] = {route_files, HTTP_WORKER},
     [NODE_OP_FILE_CONTENTS] = {route_file_contents, HTTP_WORKER},
     [NODE_OP_SERVER] = {route_server, HTTP_WORKER},
+    [NODE_OP_SERVER_DELETE] = {route_delete_server, HTTP_WORKER},
     [NODE_OP_SERVERS] = {route_servers, HTTP_WORKER},
     [NODE_OP_SYNC] = {route_sync, HTTP_WORKER},
     [NODE_OP_DENY_TOKENS] = {route_deny_tokens, HTTP_WORKER},
     [NODE_OP_WEBSOCKET] = {route_websocket, HTTP_WORKER},
     [NODE_OP_DOWNLOAD] = {route_download, HTTP_WORKER},
 };
+
+static bool is_first_of_pattern(int operation)
+{
+    const char *pattern = node_operation_form((enum node_operation)operation)->pattern;
+    for (int earlier = 0; earlier < operation; earlier++)
+        if (strcmp(node_operation_form((enum node_operation)earlier)->pattern, pattern) == 0)
+            return false;
+    return true;
+}
 
 struct http_router *routes_create(struct node *node)
 {
@@ -298,7 +310,8 @@ struct http_router *routes_create(struct node *node)
             node_operation_form((enum node_operation)operation);
         http_route(router, form->method, form->pattern, handlers[operation].handler, node,
                    handlers[operation].flags);
-        http_route(router, HTTP_OPTIONS, form->pattern, route_options, node, HTTP_INLINE);
+        if (is_first_of_pattern(operation))
+            http_route(router, HTTP_OPTIONS, form->pattern, route_options, node, HTTP_INLINE);
     }
     return router;
 }

@@ -91,6 +91,45 @@ void route_undo(const struct http_request *request, struct http_reply *reply, vo
         answer(request, reply, 202, result, &err);
 }
 
+void route_cancel(const struct http_request *request, struct http_reply *reply, void *app)
+{
+    struct node *node = app;
+    if (!route_is_allowed(node, request, reply) || !route_finds_server(node, request, reply))
+        return;
+    const char *backup = backup_param(request, reply);
+    if (backup == NULL)
+        return;
+    struct error err = ERROR_INIT;
+    int result = cancel_backup(node, http_param(request, "server"), backup, &err);
+    answer(request, reply, 202, result, &err);
+}
+
+void route_cancel_restore(const struct http_request *request, struct http_reply *reply, void *app)
+{
+    struct node *node = app;
+    if (!route_is_allowed(node, request, reply) || !route_finds_server(node, request, reply))
+        return;
+    struct error err = ERROR_INIT;
+    int result = cancel_restore(node, http_param(request, "server"), &err);
+    answer(request, reply, 202, result, &err);
+}
+
+/* Known or not (any more): the panel may have forgotten it before it said so. */
+void route_delete_server(const struct http_request *request, struct http_reply *reply, void *app)
+{
+    struct node *node = app;
+    const char *server = http_param(request, "server");
+    struct error err = ERROR_INIT;
+    if (!route_is_allowed(node, request, reply))
+        return;
+    if (!uuid_is_canonical(server))
+        node_api_error(request, reply, 404, NODE_ERROR_NO_SERVER);
+    else if (cancel_server(node, server, &err) == 0)
+        http_reply_status(reply, 204);
+    else
+        route_fails(request, reply, &err);
+}
+
 void route_delete(const struct http_request *request, struct http_reply *reply, void *app)
 {
     struct node *node = app;

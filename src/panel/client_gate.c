@@ -199,7 +199,7 @@ enum api_error client_state_error(const struct server *server, bool is_node_in_m
         return operation == CLIENT_OP_BACKUP_RESTORE || operation == CLIENT_OP_RESTORE_UNDO
                    ? API_ERROR_RESTORE_INSTALLING
                    : API_ERROR_SERVER_INSTALLING;
-    if (server->status == SERVER_RESTORING_BACKUP)
+    if (server->status == SERVER_RESTORING_BACKUP && operation != CLIENT_OP_RESTORE_CANCEL)
         return API_ERROR_SERVER_RESTORING;
     return server->is_transferring ? API_ERROR_SERVER_TRANSFERRING : API_ERROR_COUNT;
 }
@@ -275,6 +275,8 @@ static const struct route routes[CLIENT_OP_COUNT] = {
     [CLIENT_OP_BACKUP_UNLOCK] = {client_backup_unlock, HTTP_WORKER},
     [CLIENT_OP_BACKUP_RESTORE] = {client_backup_restore, HTTP_WORKER},
     [CLIENT_OP_RESTORE_UNDO] = {client_restore_undo, HTTP_WORKER},
+    [CLIENT_OP_RESTORE_CANCEL] = {client_restore_cancel, HTTP_WORKER},
+    [CLIENT_OP_BACKUP_CANCEL] = {client_backup_cancel, HTTP_WORKER},
     [CLIENT_OP_BACKUP_DELETE] = {client_backup_delete, HTTP_WORKER},
     [CLIENT_OP_FILES_LIST] = {client_files_list, HTTP_WORKER},
     [CLIENT_OP_FILES_CONTENTS] = {client_files_contents, HTTP_WORKER},

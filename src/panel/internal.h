@@ -72,7 +72,8 @@ typedef void client_perform(struct client_call *call);
 client_perform client_servers, client_permissions, client_server, client_websocket,
     client_backup_list, client_backup_create, client_backup_view, client_backup_download,
     client_backup_lock, client_backup_unlock, client_backup_restore, client_restore_undo,
-    client_backup_delete, client_files_list, client_files_contents, client_files_download;
+    client_restore_cancel, client_backup_cancel, client_backup_delete, client_files_list,
+    client_files_contents, client_files_download;
 
 void client_routes_add(struct panel *panel);
 

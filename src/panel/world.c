@@ -65,6 +65,10 @@ static void start_node(struct world *world)
                HTTP_WORKER);
     http_route(world->node_router, HTTP_POST, "/api/servers/{s}/backup/{b}/restore", take_order,
                world, HTTP_WORKER);
+    http_route(world->node_router, HTTP_POST, "/api/servers/{s}/backup/{b}/cancel", take_order,
+               world, HTTP_WORKER);
+    http_route(world->node_router, HTTP_POST, "/api/servers/{s}/restore/cancel", take_order, world,
+               HTTP_WORKER);
     http_route(world->node_router, HTTP_DELETE, "/api/servers/{s}/backup/{b}", take_order, world,
                HTTP_WORKER);
     struct http_server_config config = {.address = "127.0.0.1", .threads = 1};
