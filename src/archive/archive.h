@@ -31,9 +31,10 @@ enum {
 };
 
 enum archive_compression {
-    ARCHIVE_STORE, /* gzip with stored blocks */
-    ARCHIVE_FAST,  /* ISA-L level 1: the default */
-    ARCHIVE_BEST,  /* zlib level 9 */
+    ARCHIVE_STORE,    /* gzip with stored blocks */
+    ARCHIVE_FAST,     /* ISA-L level 1: the default */
+    ARCHIVE_BALANCED, /* ISA-L level 3, on longer runs */
+    ARCHIVE_BEST,     /* zlib level 9 */
 };
 
 struct archive_options {

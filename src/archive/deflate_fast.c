@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ISA-L's level 1, made to give the same for the same.
+ * ISA-L, made to give the same for the same.
  *
  * When ISA-L (2.30, and later) begins, it takes the hash of the input's third place not from the
  * input but from a register that still holds the address of its stream, shifted right by 16: one
@@ -10,6 +10,7 @@
  */
 #include "archive/deflate_fast.h"
 
+#include <assert.h>
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include <stdbool.h>
@@ -27,6 +28,8 @@ enum {
 
 struct deflate_fast {
     struct isal_zstream *isal; /* mapped */
+    uint32_t level;
+    uint32_t memory_bytes;
     uint8_t *memory;
 };
 
@@ -74,11 +77,14 @@ static struct isal_zstream *map_stream(void)
     return found;
 }
 
-struct deflate_fast *deflate_fast_create(void)
+struct deflate_fast *deflate_fast_create(unsigned level)
 {
+    assert(level == 1 || level == 3);
     struct deflate_fast *fast = xcalloc(1, sizeof(*fast));
     fast->isal = map_stream();
-    fast->memory = xmalloc(ISAL_DEF_LVL1_DEFAULT);
+    fast->level = level;
+    fast->memory_bytes = level == 1 ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL3_DEFAULT;
+    fast->memory = xmalloc(fast->memory_bytes);
     return fast;
 }
 
@@ -95,9 +101,9 @@ size_t deflate_fast(struct deflate_fast *fast, const uint8_t *bytes, size_t leng
 {
     struct isal_zstream *isal = fast->isal;
     isal_deflate_stateless_init(isal);
-    isal->level = 1;
+    isal->level = fast->level;
     isal->level_buf = fast->memory;
-    isal->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
+    isal->level_buf_size = fast->memory_bytes;
     isal->flush = FULL_FLUSH; /* ends at a byte, without being final */
     isal->next_in = (uint8_t *)bytes;
     isal->avail_in = (uint32_t)length;

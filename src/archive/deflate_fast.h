@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /*
- * Raw deflate data (RFC 1951) by ISA-L, at its level 1.  The same bytes give the same data, in
- * every thread and process.
+ * Raw deflate data (RFC 1951) by ISA-L, at its level 1 or 3.  The same bytes and level give the
+ * same data, in every thread and process.
  */
 struct deflate_fast; /* one thread at a time */
-struct deflate_fast *deflate_fast_create(void);
+struct deflate_fast *deflate_fast_create(unsigned level);
 void deflate_fast_free(struct deflate_fast *fast); /* NULL is fine */
 
 /*

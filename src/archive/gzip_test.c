@@ -85,6 +85,46 @@ static void what_compresses_is_compressed_and_the_rest_costs_nothing(void **stat
     free(member);
 }
 
+static size_t packed_length(const uint8_t *bytes, size_t length,
+                            enum archive_compression compression)
+{
+    uint8_t *member = xmalloc(MEMBER_MAX_BYTES);
+    struct member_packer *packer = member_packer_create(compression);
+    size_t packed = member_pack(packer, bytes, length, 0, member);
+    assert_inflates(member, packed, bytes, length);
+    member_packer_free(packer);
+    free(member);
+    return packed;
+}
+
+/* Pages of the same words between random ones: what was seen before is worth remembering. */
+static void balanced_compresses_in_longer_runs(void **state)
+{
+    uint8_t *bytes = xmalloc(ARCHIVE_BLOCK_BYTES);
+    uint8_t words[512];
+    for (size_t i = 0; i < sizeof(words); i++)
+        words[i] = (uint8_t)('a' + random_byte() % 16);
+    for (size_t i = 0; i < ARCHIVE_BLOCK_BYTES; i++)
+        bytes[i] = i / 4096 % 2 == 0 ? random_byte() : words[(i * 7 / 512 + i) % 512];
+    size_t fast = packed_length(bytes, ARCHIVE_BLOCK_BYTES, ARCHIVE_FAST);
+    size_t balanced = packed_length(bytes, ARCHIVE_BLOCK_BYTES, ARCHIVE_BALANCED);
+    assert_in_range(balanced, ARCHIVE_BLOCK_BYTES / 2, fast - 128 * 60);
+    free(bytes);
+}
+
+/* The ends of short chunks: a Huffman table would cost more than it saves. */
+static void a_few_random_bytes_before_zeros_are_stored(void **state)
+{
+    uint8_t bytes[4096];
+    for (size_t before = 1; before <= 1000; before++) {
+        memset(bytes, 0, sizeof(bytes));
+        for (size_t i = 0; i < before; i++)
+            bytes[i] = random_byte();
+        bytes[before - 1] |= 1;
+        assert_in_range(packed_length(bytes, sizeof(bytes), ARCHIVE_FAST), before, before + 90);
+    }
+}
+
 static void zero_tails_of_every_length_are_right(void **state)
 {
     uint8_t bytes[3 * 4096];
@@ -124,15 +164,17 @@ static uint32_t pack_beginnings(struct deflate_fast *fast)
 
 static void the_same_bytes_give_the_same_member(void **state)
 {
-    struct deflate_fast *all[4];
-    uint32_t sums[4];
-    for (size_t i = 0; i < 4; i++) {
-        all[i] = deflate_fast_create();
-        sums[i] = pack_beginnings(all[i]);
-        assert_int_equal(sums[i], sums[0]);
+    for (unsigned level = 1; level <= 3; level += 2) {
+        struct deflate_fast *all[4];
+        uint32_t sums[4];
+        for (size_t i = 0; i < 4; i++) {
+            all[i] = deflate_fast_create(level);
+            sums[i] = pack_beginnings(all[i]);
+            assert_int_equal(sums[i], sums[0]);
+        }
+        for (size_t i = 0; i < 4; i++)
+            deflate_fast_free(all[i]);
     }
-    for (size_t i = 0; i < 4; i++)
-        deflate_fast_free(all[i]);
 }
 
 static int memory_file(struct slice bytes)
@@ -241,6 +283,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_gzip_within_their_bound),
         cmocka_unit_test(what_compresses_is_compressed_and_the_rest_costs_nothing),
+        cmocka_unit_test(balanced_compresses_in_longer_runs),
+        cmocka_unit_test(a_few_random_bytes_before_zeros_are_stored),
         cmocka_unit_test(zero_tails_of_every_length_are_right),
         cmocka_unit_test(the_same_bytes_give_the_same_member),
         cmocka_unit_test(members_of_others_are_read),

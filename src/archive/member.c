@@ -20,13 +20,11 @@
 #include <zlib.h>
 
 #include "archive/deflate_fast.h"
+#include "archive/pages.h"
 #include "base/mem.h"
 
 enum {
-    PAGE_BYTES = 4096,
-    SAMPLE_BYTES = 256, /* four of these are looked at in a page, the last ends with it */
-    SAMPLES_MAX = 4,
-    ZERO_TAIL_MIN_BYTES = 64, /* below, a block of its own costs more than it saves */
+    BALANCED_GAP_PAGES = 32, /* a window's worth of them, four times */
     MATCH_MAX_BYTES = 258,
     STORED_MAX_BYTES = 65535, /* RFC 1951, section 3.2.4 */
     ZLIB_LEVEL = 9,
@@ -47,8 +45,8 @@ struct member_packer *member_packer_create(enum archive_compression compression)
 {
     struct member_packer *packer = xcalloc(1, sizeof(*packer));
     packer->compression = compression;
-    if (compression == ARCHIVE_FAST)
-        packer->fast = deflate_fast_create();
+    if (compression == ARCHIVE_FAST || compression == ARCHIVE_BALANCED)
+        packer->fast = deflate_fast_create(compression == ARCHIVE_FAST ? 1 : 3);
     if (compression == ARCHIVE_BEST &&
         deflateInit2(&packer->zlib, ZLIB_LEVEL, Z_DEFLATED, -MAX_WBITS, ZLIB_MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
@@ -76,46 +74,6 @@ static uint8_t *put_le16(uint8_t *out, uint32_t value)
 static uint8_t *put_le32(uint8_t *out, uint32_t value)
 {
     return put_le16(put_le16(out, value), value >> 16);
-}
-
-/*
- * Whether bytes look random: the squares of the counts of each byte value among n sampled bytes
- * sum up to n + n²/256 on average for random bytes (standard deviation 1.8 % at n = 1024);
- * compressed data stays within a few per cent, and anything that deflate could shrink noticeably
- * is far above.
- */
-static bool looks_random(const uint8_t *bytes, size_t length)
-{
-    size_t samples = length / SAMPLE_BYTES < SAMPLES_MAX ? length / SAMPLE_BYTES : SAMPLES_MAX;
-    if (samples == 0)
-        return false;
-    size_t stride = samples > 1 ? (length - SAMPLE_BYTES) / (samples - 1) : 0;
-    uint16_t counts[2][256] = {0};
-    for (size_t sample = 0; sample < samples; sample++) {
-        const uint8_t *at = bytes + sample * stride;
-        for (size_t i = 0; i < SAMPLE_BYTES; i += 2) {
-            counts[0][at[i]]++;
-            counts[1][at[i + 1]]++;
-        }
-    }
-    uint32_t squares = 0;
-    for (size_t i = 0; i < 256; i++) {
-        uint32_t count = (uint32_t)counts[0][i] + counts[1][i];
-        squares += count * count;
-    }
-    uint32_t n = (uint32_t)samples * SAMPLE_BYTES;
-    uint32_t random_squares = n + n * n / 256;
-    return squares < random_squares + random_squares / 8;
-}
-
-/* How many zeros a page ends with. */
-static size_t zero_tail(const uint8_t *page)
-{
-    size_t at = PAGE_BYTES;
-    uint64_t word;
-    while (at > 0 && (memcpy(&word, page + at - sizeof(word), sizeof(word)), word == 0))
-        at -= sizeof(word);
-    return PAGE_BYTES - at;
 }
 
 static uint8_t *store(const uint8_t *bytes, size_t length, uint8_t *out)
@@ -263,19 +221,14 @@ static void extend_run(struct run *run, enum run_kind kind, size_t length)
     run->end += length;
 }
 
-static void add_page(struct run *run)
+static void add_page(struct run *run, const struct page *page)
 {
-    const uint8_t *page = run->bytes + run->end;
-    size_t zeros = zero_tail(page);
-    if (zeros < ZERO_TAIL_MIN_BYTES)
-        zeros = 0;
-    size_t before = PAGE_BYTES - zeros;
-    if (before > 0 && !looks_random(page, before)) {
+    if (page->is_compressible) {
         extend_run(run, RUN_OTHER, PAGE_BYTES);
         return;
     }
-    extend_run(run, RUN_RANDOM, before);
-    extend_run(run, RUN_ZEROS, zeros);
+    extend_run(run, RUN_RANDOM, PAGE_BYTES - page->zeros);
+    extend_run(run, RUN_ZEROS, page->zeros);
 }
 
 /* Page by page; what is less than a page at either end is compressed. */
@@ -283,9 +236,15 @@ static uint8_t *pack_runs(struct member_packer *packer, const uint8_t *bytes, si
                           size_t page_offset, uint8_t *out)
 {
     struct run run = {.packer = packer, .bytes = bytes, .kind = RUN_OTHER, .out = out};
-    extend_run(&run, RUN_OTHER, page_offset < length ? page_offset : length);
-    while (length - run.end >= PAGE_BYTES)
-        add_page(&run);
+    struct page pages[ARCHIVE_BLOCK_BYTES / PAGE_BYTES];
+    size_t start = page_offset < length ? page_offset : length;
+    size_t count = (length - start) / PAGE_BYTES;
+    pages_judge(bytes + start, count, pages);
+    if (packer->compression == ARCHIVE_BALANCED)
+        pages_close_gaps(pages, count, BALANCED_GAP_PAGES);
+    extend_run(&run, RUN_OTHER, start);
+    for (size_t i = 0; i < count; i++)
+        add_page(&run, &pages[i]);
     extend_run(&run, RUN_OTHER, length - run.end);
     pack_run(&run);
     return run.out;
@@ -295,7 +254,7 @@ static uint8_t *pack_runs(struct member_packer *packer, const uint8_t *bytes, si
 static bool is_all_random(const uint8_t *bytes, size_t length, size_t page_offset)
 {
     size_t at = page_offset;
-    while (at + PAGE_BYTES <= length && looks_random(bytes + at, PAGE_BYTES))
+    while (at + PAGE_BYTES <= length && pages_look_random(bytes + at, PAGE_BYTES))
         at += PAGE_BYTES;
     return at + PAGE_BYTES > length && at > page_offset;
 }
@@ -313,11 +272,10 @@ size_t member_pack(struct member_packer *packer, const uint8_t *bytes, size_t le
                    size_t page_offset, uint8_t *out)
 {
     assert(length <= ARCHIVE_BLOCK_BYTES && page_offset < PAGE_BYTES);
-    static const uint8_t xfl[] = {
-        [ARCHIVE_STORE] = 0, [ARCHIVE_FAST] = GZIP_XFL_FAST, [ARCHIVE_BEST] = GZIP_XFL_BEST};
+    static const uint8_t xfl[] = {[ARCHIVE_FAST] = GZIP_XFL_FAST, [ARCHIVE_BEST] = GZIP_XFL_BEST};
     uint8_t *next = out + MEMBER_HEADER_BYTES;
 
-    if (packer->compression == ARCHIVE_FAST)
+    if (packer->fast != NULL)
         next = pack_runs(packer, bytes, length, page_offset, next);
     else if (packer->compression == ARCHIVE_BEST && !is_all_random(bytes, length, page_offset))
         next = compress_best(packer, bytes, length, next);

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 
 enum {
-    CHUNKS = 4,
+    CHUNKS = 8,
     CHUNK_BYTES = 1 << 20,
 };
 

@@ -381,12 +381,12 @@ static const struct command create = {
     .arguments_max = 2,
     .summary = "make an archive of a directory",
     .details = "Exits with 3 where something was left out (unreadable, a socket, …), and names it.",
-    .options =
-        (const struct option[]){OPTIONS_IGNORE,
-                                {"compression", 0, "HOW", "fast (the default), best or store"},
-                                OPTIONS_BUDGET,
-                                {"xattrs", 0, NULL, "with extended attributes and ACLs"},
-                                OPTION_END},
+    .options = (const struct option[]){OPTIONS_IGNORE,
+                                       {"compression", 0, "HOW",
+                                        "fast (the default), balanced, best or store"},
+                                       OPTIONS_BUDGET,
+                                       {"xattrs", 0, NULL, "with extended attributes and ACLs"},
+                                       OPTION_END},
     .run = archive_create,
 };
 

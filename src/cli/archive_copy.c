@@ -207,17 +207,21 @@ static int read_compression(const struct invocation *invocation, struct archive_
                             struct error *err)
 {
     const char *name = option_text(invocation, "compression");
-    options->compression = ARCHIVE_FAST;
-    if (name == NULL || strcmp(name, "fast") == 0)
-        return 0;
-    if (strcmp(name, "best") == 0)
-        options->compression = ARCHIVE_BEST;
-    else if (strcmp(name, "store") == 0)
-        options->compression = ARCHIVE_STORE;
-    else
-        return error_set(err, ERROR_INVALID, "'--compression' is fast, best or store, not '%.40s'",
-                         name);
-    return 0;
+    static const struct {
+        const char *name;
+        enum archive_compression compression;
+    } choices[] = {{"fast", ARCHIVE_FAST},
+                   {"balanced", ARCHIVE_BALANCED},
+                   {"best", ARCHIVE_BEST},
+                   {"store", ARCHIVE_STORE}};
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        if (strcmp(name == NULL ? "fast" : name, choices[i].name) == 0) {
+            options->compression = choices[i].compression;
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_INVALID,
+                     "'--compression' is fast, balanced, best or store, not '%.40s'", name);
 }
 
 static int copy_tree(struct creation *creation, struct error *err)

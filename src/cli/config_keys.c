@@ -24,6 +24,7 @@ static const struct setting_choice dialects[] = {
 
 static const struct setting_choice compressions[] = {
     {"fast", ARCHIVE_FAST},
+    {"balanced", ARCHIVE_BALANCED},
     {"best", ARCHIVE_BEST},
     {"store", ARCHIVE_STORE},
     {"none", ARCHIVE_STORE},
@@ -168,8 +169,10 @@ static const struct setting table[] = {
      .description =
          "Where server directories are that were not attached elsewhere, by their uuid."},
     {"node.compression", SETTING_CHOICE, "fast", AT(node.compression), .choices = compressions,
-     .description = "How hard to compress. Wings' names none, best_speed and best_compression are "
-                    "understood too."},
+     .description =
+         "How hard to compress: 'balanced' takes a fifth more time than 'fast' and saves "
+         "half a per cent, 'best' takes ten times as long. Wings' names none, best_speed "
+         "and best_compression are understood too."},
     {"node.checksum", SETTING_CHOICE, "sha256", AT(node.checksum_type), .choices = checksums,
      .description = "Digest of archives that is reported to the panel; sha1 is Wings' own."},
     {"node.ignore_mode", SETTING_CHOICE, "wings", AT(node.ignore_mode), .choices = ignore_modes,

@@ -185,14 +185,15 @@ static void both_halves_of_tls_are_needed(void **state)
     config_free(&config);
 }
 
-static void wings_names_for_compression_are_understood(void **state)
+static void names_of_compression_are_understood(void **state)
 {
     static const struct {
         const char *name;
         enum archive_compression meant;
-    } rows[] = {{"none", ARCHIVE_STORE}, {"store", ARCHIVE_STORE},
-                {"fast", ARCHIVE_FAST},  {"best_speed", ARCHIVE_FAST},
-                {"best", ARCHIVE_BEST},  {"best_compression", ARCHIVE_BEST}};
+    } rows[] = {{"none", ARCHIVE_STORE},           {"store", ARCHIVE_STORE},
+                {"balanced", ARCHIVE_BALANCED},    {"fast", ARCHIVE_FAST},
+                {"best_speed", ARCHIVE_FAST},      {"best", ARCHIVE_BEST},
+                {"best_compression", ARCHIVE_BEST}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct config config;
         struct node_config node;
@@ -215,7 +216,7 @@ int main(void)
         cmocka_unit_test(a_token_brings_its_id_along),
         cmocka_unit_test(a_bad_app_key_is_refused_without_being_shown),
         cmocka_unit_test(both_halves_of_tls_are_needed),
-        cmocka_unit_test(wings_names_for_compression_are_understood),
+        cmocka_unit_test(names_of_compression_are_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

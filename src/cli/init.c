@@ -113,7 +113,7 @@ static void write_config(const struct invocation *invocation, const char *config
                      "  throttle:\n"
                      "    limit: 0\n\n"
                      "node:\n"
-                     "  # fast, best or store.\n"
+                     "  # fast, balanced, best or store.\n"
                      "  compression: fast\n"
                      "  # For the neighbours' sake: '50 MiB' a second.  0: as fast as it goes.\n"
                      "  write_limit: 0\n");
