@@ -118,7 +118,7 @@ def test_contradicting_reports_end_in_one_state(roost):
 
 @pytest.mark.slow
 def test_everything_at_once(roost):
-    """Creates, lists, restores, locks and deletes of five servers, mixed; then rows and files agree."""
+    """Creates, lists, restores, locks, deletes and cancels of five servers, mixed; then rows and files agree."""
     servers = [roost.add_server({"x": os.urandom(50_000)}, limit=100) for _ in range(5)]
     allowed = {200, 202, 204, 400, 404, 409}
 
@@ -126,7 +126,7 @@ def test_everything_at_once(roost):
         server = servers[number % 5]
         ids = [b["attributes"]["uuid"] for b in server.list().get("data", [])] or ["none"]
         backup = ids[number % len(ids)]
-        verb = number % 7
+        verb = number % 9
         client = server.client()
         if verb in (0, 1, 2):
             return server.create().status_code
@@ -136,10 +136,14 @@ def test_everything_at_once(roost):
             return client.post(f"{server.api}/backups/{backup}/lock").status_code
         if verb == 5:
             return client.delete(f"{server.api}/backups/{backup}").status_code
+        if verb == 6:
+            return client.post(f"{server.api}/backups/{ids[-1]}/cancel").status_code
+        if verb == 7:
+            return client.post(f"{server.api}/backups/restore/cancel").status_code
         return client.get(f"{server.api}/backups/{backup}/download").status_code
 
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        statuses = list(pool.map(act, range(300)))
+        statuses = list(pool.map(act, range(450)))
     assert set(statuses) <= allowed, sorted(set(statuses) - allowed)
     roost.wait_node_idle(60)
     for server in servers:

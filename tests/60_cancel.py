@@ -121,11 +121,12 @@ def test_earlier_archives_and_the_directory_are_as_they_were(make):
     roost.stop()
 
 
-@pytest.mark.parametrize("limit", ["node.read_limit", "node.write_limit"])
-def test_a_wait_for_the_pace_is_no_hindrance(make, limit):
+@pytest.mark.parametrize("limit,value", [("node.read_limit", "20 KB"), ("node.write_limit", "20 KB"),
+                                         ("node.cpu_limit", 1)])
+def test_a_wait_for_the_pace_is_no_hindrance(make, limit, value):
     """A few bytes a second: the next step would be minutes away."""
-    roost = make({limit: "20 KB"})
-    server = roost.add_server({"big": os.urandom(3_000_000)})
+    roost = make({limit: value})
+    server = roost.add_server({"big": os.urandom(30_000_000)})
     backup = begin(server)
     time.sleep(0.5)
     began = time.monotonic()
@@ -268,6 +269,19 @@ def test_a_restore_is_stopped_before_it_changes_anything(restoring):
     check(cancel_restore(restoring), 400, error(
         "BadRequestHttpException", 400, "This server is not being restored, so there is nothing to cancel."))
     assert restoring.archive(restoring.good).exists()
+
+
+@pytest.mark.parametrize("body", [{"truncate": False}, {"files": ["f1", "f2", "f3"]},
+                                  {"leave_ignored": True, "ignored": ["later"]}], ids=lambda body: next(iter(body)))
+def test_a_restore_that_leaves_something_is_stopped_too(restoring, body):
+    assert cancel_restore(restoring).status_code == 204
+    expect_uncancelled_tree(restoring, restoring.new)
+    assert restoring.restore(restoring.good, wait=False, **body).status_code == 204
+    time.sleep(1.5)
+    assert restoring.status() == "restoring_backup"
+    assert cancel_restore(restoring).status_code == 204
+    expect_uncancelled_tree(restoring, restoring.new)
+    assert last(restoring)["error"] == "it was cancelled"
 
 
 def test_who_may_cancel_a_restore(restoring):
@@ -489,6 +503,22 @@ def test_a_deleted_servers_archives_go_where_that_is_configured(make):
     assert not [row for row in roost.node_rows("archives") if row["server"] == server.uuid]
     assert other.archive(kept).exists() and other.view(kept)["is_successful"]
     roost.stop()
+
+
+def test_a_panel_that_deletes_the_server_at_its_node_first(slow):
+    """As Pterodactyl's does.  Should it keep the server after all, it knows what became of the job."""
+    server, other = slow.add_server(BIG), slow.add_server(BIG)
+    backup = begin(server)
+    waiting = other.create().json()["attributes"]["uuid"]
+    assert slow.node_client().delete(f"/api/servers/{server.uuid}").status_code == 204
+    expect_cancelled(server, backup)
+    assert slow.node_client().delete(f"/api/servers/{server.uuid}").status_code == 204  # again
+    assert slow.node_client().delete("/api/servers/nonsense").status_code == 404
+    wait_until("the other's turn", other.stored)
+    assert server.tree() == BIG
+    assert cancel(other, waiting).status_code == 204
+    expect_cancelled(other, waiting)
+    assert cancel(server, begin(server)).status_code == 204
 
 
 def test_a_node_that_was_not_told_learns_it(apart):

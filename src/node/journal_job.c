@@ -207,12 +207,15 @@ int journal_end_job(struct journal *journal, int64_t job_id, const struct journa
                                     DB_PARAMS(db_int(job_id)), 0, &is_cancelled, err);
     if (result >= 0 && is_cancelled != 0)
         result = error_set(err, ERROR_CANCELLED, "it was cancelled");
+    int64_t was_there = 0;
     if (result >= 0)
-        result =
-            db_run(session, "DELETE FROM jobs WHERE id = ?", DB_PARAMS(db_int(job_id)), NULL, err);
-    if (result == 0 && archive != NULL)
+        result = db_run(session, "DELETE FROM jobs WHERE id = ?", DB_PARAMS(db_int(job_id)),
+                        &was_there, err);
+    /* A backup that was forgotten meanwhile is nobody's any more. */
+    bool is_wanted = result == 0 && was_there > 0;
+    if (is_wanted && archive != NULL)
         result = put_archive(session, archive, capture, err);
-    if (result == 0)
+    if (is_wanted && result == 0)
         result = journal_put_report(session, report, err);
     if (journal_finish(session, result, err) < 0)
         return error_wrap(err, "recording the end of the %s of backup %s",
