@@ -149,18 +149,21 @@ static int read_ours(struct read_ahead *bytes, struct ahead_slot *slot, struct e
     return 1;
 }
 
-/* The digest takes bytes in their order: all members before come first. */
-static void wait_for_digest(struct read_ahead *bytes)
+/* The digest takes bytes in their order: all members before come first.  False: stopped, and it may still be at one. */
+static bool wait_for_digest(struct read_ahead *bytes)
 {
     pthread_mutex_lock(&bytes->mutex);
     while (bytes->has_digest_thread && !bytes->watch.is_stopped && bytes->digested < bytes->filled)
         pthread_cond_wait(&bytes->has_room, &bytes->mutex);
+    bool is_stopped = bytes->watch.is_stopped;
     pthread_mutex_unlock(&bytes->mutex);
+    return !is_stopped;
 }
 
 static int read_others(struct read_ahead *bytes, struct ahead_slot *slot, struct error *err)
 {
-    wait_for_digest(bytes);
+    if (!wait_for_digest(bytes))
+        return error_set(err, ERROR_CANCELLED, "reading was stopped");
     ssize_t got = gzip_reader_read_others(bytes->reader, slot->bytes, ARCHIVE_BLOCK_BYTES, err);
     if (got < 0)
         return -1;
@@ -197,7 +200,7 @@ static void *run_reader(void *argument)
     }
     bool is_whole = slot != NULL && result == 0;
     if (is_whole)
-        wait_for_digest(bytes);
+        (void)wait_for_digest(bytes);
     pthread_mutex_lock(&bytes->mutex);
     if (is_whole && bytes->wants_digest && !bytes->watch.is_stopped)
         gzip_reader_digest(bytes->reader, &bytes->digest);
