@@ -11,6 +11,7 @@ import uuid as uuids
 
 import pytest
 
+from bad_wire import bad_wire
 from expect import check, error
 from foreign_node import foreign_node
 from harness import EXTENDED, wait_until
@@ -419,6 +420,54 @@ def test_a_cancel_while_the_panel_is_away(apart):
     assert apart.node_client().post(order).status_code == 409  # it has ended
     apart.start_panel()
     expect_cancelled(server, backup)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_on_a_wire_that_loses_delays_and_doubles(make, seed):
+    """Orders and reports alike.  A cancel that was answered holds, also against an order that comes once more."""
+    roost = make({"node.jobs": 2}, apart=True, start=False)
+    chance = random.Random(seed)
+    with bad_wire(roost.node_port, seed) as to_node, bad_wire(roost.port, seed + 100) as to_panel:
+        roost.configure({"node.panel_url": f"http://127.0.0.1:{to_panel.server_port}"})
+        roost.start()
+        roost.sql("UPDATE nodes SET daemonListen = ?", to_node.server_port)
+        servers = [roost.add_server({"a": os.urandom(2_000_000)}, limit=10_000) for _ in range(3)]
+        promised = set()
+
+        def being_made(server):
+            return [row["uuid"] for row in roost.rows(
+                "SELECT uuid FROM backups WHERE server_id = ? AND completed_at IS NULL", server.id)]
+
+        def cancel_some(server, share):
+            for backup in being_made(server):
+                if chance.random() < share and cancel(server, backup).status_code == 204:
+                    promised.add(backup)
+
+        for number in range(300):
+            server = servers[number % 3]
+            assert server.create().status_code in (200, 409, 504)
+            time.sleep(chance.random() * 0.02)
+            cancel_some(server, 0.9)
+        to_node.settle()
+        to_panel.settle()
+        roost.wait_node_idle(60)
+        for server in servers:  # those whose order was lost would wait for the end of their lease
+            cancel_some(server, 1)
+            wait_until("the rest to end", lambda s=server: not being_made(s))
+        roost.wait_node_idle(60)
+        successes = 0
+        for server in servers:
+            rows = roost.rows("SELECT uuid, is_successful FROM backups WHERE server_id = ?", server.id)
+            good = {row["uuid"] for row in rows if row["is_successful"]}
+            assert server.stored() == sorted(f"{backup}.tar.gz" for backup in good)
+            assert not good & promised, "a cancel that was answered did not hold"
+            successes += len(good)
+        assert len(promised) > 10 and successes > 5, (len(promised), successes)
+        assert min(to_node.done.values()) > 2, to_node.done
+        roost.sql("UPDATE nodes SET daemonListen = ?", roost.node_port)
+        roost.stop()
 
 
 # ---- queues ----

@@ -132,8 +132,9 @@ int accept_delete(struct node *node, const char *server, const char *backup, str
 int accept_delete_all(struct node *node, const char *server, struct error *err);
 
 /*
- * cancel.c: on 0 the journal says that it is cancelled, and it will be reported as failed.  CONFLICT: there is none (any
- * more).  Of a backup that this node does not know at all it reports the same, and its order is void, should it come.
+ * cancel.c: on 0 the journal says that it is cancelled, and it will be reported as failed.  CONFLICT: there is none
+ * (any more).  Of a backup that this node does not know at all it reports the same, and its order is void, should it
+ * come.
  */
 int cancel_backup(struct node *node, const char *server, const char *backup, struct error *err);
 int cancel_restore(struct node *node, const char *server, struct error *err);

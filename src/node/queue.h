@@ -45,8 +45,9 @@ void queue_each(struct queue *queue, void (*visit)(struct job *job, void *contex
 void queue_drop(struct queue *queue, struct queue_filter filter);
 
 /*
- * Cancels jobs that the journal says are cancelled: those that run are told to stop, and will be reported.  One that waits is
- * taken out and returned, for the caller to end and free: call again until NULL.  What waits to be run again is let be.
+ * Cancels jobs that the journal says are cancelled: those that run are told to stop, and will be reported.  One that
+ * waits is taken out and returned, for the caller to end and free: call again until NULL.  What waits to be run again is
+ * let be.
  */
 struct job *queue_cancel(struct queue *queue, struct queue_filter filter);
 
