@@ -29,6 +29,7 @@ struct config {
         char *tls_certificate_file;
         char *tls_key_file;
         char **trusted_proxies;
+        char **metrics_from;
         uint64_t threads;
         uint64_t connections_max;
         uint64_t connections_per_address;

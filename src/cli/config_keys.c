@@ -96,6 +96,8 @@ static const struct setting table[] = {
     {"listen.trusted_proxies", SETTING_LIST, "", AT(listen.trusted_proxies),
      .description = "Addresses or ranges (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are "
                     "believed."},
+    {"listen.metrics_from", SETTING_LIST, "127.0.0.0/8, ::1", AT(listen.metrics_from),
+     .description = "Addresses or ranges (CIDR) that may read /metrics."},
     {"listen.threads", SETTING_COUNT, "0", AT(listen.threads), .unit = "threads", .max = 64,
      .description = "Threads that serve connections; 0: one for each processor, at most 4."},
     {"listen.connections_max", SETTING_COUNT, "1000", AT(listen.connections_max),

@@ -13,6 +13,7 @@
 #include "cli/console.h"
 #include "cli/notify.h"
 #include "cli/office.h"
+#include "cli/operation.h"
 #include "db/schema.h"
 
 enum parts {
@@ -26,6 +27,8 @@ struct house {
     struct buf certificate, key;
     struct panel *panel;
     struct node *node;
+    struct operation operation;
+    struct http_router *operation_router;
     struct http_server *http;
 };
 
@@ -110,7 +113,7 @@ static int start_listener(struct house *house, struct error *err)
 {
     const struct config *config = &house->office.config;
     struct http_server_config http;
-    struct http_router *routers[PANEL_ROUTERS + 1];
+    struct http_router *routers[PANEL_ROUTERS + 2];
     size_t count = 0;
     if (config_for_listener(config, &http, &house->certificate, &house->key, err) < 0)
         return -1;
@@ -120,6 +123,13 @@ static int start_listener(struct house *house, struct error *err)
     }
     if (house->node != NULL)
         routers[count++] = node_router(house->node);
+    house->operation = (struct operation){
+        .panel = house->panel,
+        .node = house->node,
+        .allowed = (const char *const *)config->listen.metrics_from,
+    };
+    house->operation_router = operation_router(&house->operation);
+    routers[count++] = house->operation_router;
     house->http = http_server_start(&http, routers, count, err);
     if (house->http != NULL)
         return 0;
@@ -136,6 +146,7 @@ static void stop_house(struct house *house)
 {
     if (house->http != NULL)
         http_server_stop(house->http, (unsigned)house->office.config.listen.shutdown_grace_ms);
+    http_router_free(house->operation_router);
     if (house->node != NULL)
         node_stop(house->node);
     if (house->panel != NULL)

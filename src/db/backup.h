@@ -53,6 +53,21 @@ struct backup_counts {
 int backup_count(struct db_session *session, int64_t server_id, struct backup_counts *counts,
                  struct error *err);
 
+/* Of every server, also of one without any; the texts are lent to the visitor. */
+struct backup_totals {
+    const char *server; /* uuid */
+    int64_t creating, completed, failed;
+    int64_t bytes;     /* of those completed */
+    int64_t newest_us; /* when the newest of them was completed; 0: none */
+};
+int backup_each_totals(struct db_session *session,
+                       int (*visit)(const struct backup_totals *totals, void *context,
+                                    struct error *err),
+                       void *context, struct error *err);
+
+/* When the first lease ends of a backup that is being created; 0: there is none. */
+int backup_next_lease(struct db_session *session, int64_t *until_us, struct error *err);
+
 /*
  * The throttle: how many non-failed rows, deleted ones included, were created at or after `since_us`;
  * and when the one was created whose ageing frees a slot under `limit` (0 where there is one, or

@@ -168,6 +168,7 @@ unsigned job_run(struct job *job, void *context)
                      record->kind == JOB_BACKUP ? ending.archive.size_bytes
                                                 : atomic_load(&job->progress.content_bytes),
                      took_ms);
+        node_count_end(node, job, &err, ending.archive.size_bytes, took_ms);
         fill_report(&ending.report, job, &ending.archive, &err);
         if (record->kind != JOB_BACKUP)
             ending.report.kept_until_us = journal_kept_until(node->journal, record->server);

@@ -147,6 +147,17 @@ int journal_find_newest(struct journal *journal, const char *server, struct jour
 int journal_forget(struct journal *journal, const char *server, const char *backup,
                    struct error *err);
 
+/* What there is of each server; the texts are lent to the visitor. */
+struct journal_stored {
+    const char *server;
+    int64_t count;
+    uint64_t size_bytes;
+    int64_t newest_us; /* when the newest was completed */
+};
+int journal_each_stored(struct journal *journal,
+                        void (*visit)(const struct journal_stored *stored, void *context),
+                        void *context, struct error *err);
+
 /* ---- outbox ---- */
 
 /* The oldest report that is due at `now_us`: 1, 0 or -1. */

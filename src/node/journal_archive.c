@@ -57,6 +57,28 @@ int journal_find_newest(struct journal *journal, const char *server, struct jour
     return found < 0 ? -1 : 0;
 }
 
+int journal_each_stored(struct journal *journal,
+                        void (*visit)(const struct journal_stored *stored, void *context),
+                        void *context, struct error *err)
+{
+    struct db_session *session = db_reader(journal->db, err);
+    scope_rows struct db_rows rows = {0};
+    if (session == NULL ||
+        db_query(session,
+                 "SELECT server, COUNT(*), SUM(size_bytes), MAX(created_at_us) FROM archives"
+                 " WHERE is_orphan = 0 GROUP BY server ORDER BY server",
+                 DB_NO_PARAMS, &rows, err) < 0)
+        return -1;
+    int more;
+    while ((more = db_next(&rows, err)) > 0)
+        visit(&(struct journal_stored){.server = db_get_text(&rows, 0),
+                                       .count = db_get_int(&rows, 1),
+                                       .size_bytes = (uint64_t)db_get_int(&rows, 2),
+                                       .newest_us = db_get_int(&rows, 3)},
+              context);
+    return more;
+}
+
 int journal_forget(struct journal *journal, const char *server, const char *backup,
                    struct error *err)
 {

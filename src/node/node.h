@@ -66,6 +66,11 @@ void node_connect(struct node *node);
 /* /api/servers, /api/system, /download. */
 struct http_router *node_router(struct node *node);
 
+/* Prometheus' text of what the node knows of itself; calls nobody.  Any thread that ends before node_stop. */
+int node_metrics(struct node *node, struct buf *out, struct error *err);
+/* Whether the journal answers. */
+int node_check(struct node *node, struct error *err);
+
 /* Ends running jobs at their next step (the journal keeps them), joins everything.  After the HTTP server was stopped. */
 void node_stop(struct node *node);
 

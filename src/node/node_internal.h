@@ -14,6 +14,27 @@
 #include "snapshot/entry.h"
 #include "tree/stage.h"
 
+enum job_outcome {
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+};
+
+enum {
+    JOB_KINDS = JOB_UNDO + 1,
+    JOB_OUTCOMES = JOB_CANCELLED + 1,
+    ERROR_CODES = ERROR_CANCELLED + 1,
+};
+
+/* Since the node started. */
+struct node_counts {
+    _Atomic(uint64_t) ended[JOB_KINDS][JOB_OUTCOMES];
+    _Atomic(uint64_t) failures[JOB_KINDS][ERROR_CODES];
+    _Atomic(uint64_t) took_ms[JOB_KINDS];
+    _Atomic(uint64_t) content_bytes[JOB_KINDS];
+    _Atomic(uint64_t) archive_bytes;
+};
+
 /*
  * The parts of a node, and the verbs that use several of them.
  * Locks, outer first: accept, then a part's own.
@@ -29,6 +50,7 @@ struct node {
     struct queue *queue;
     struct http_router *router;
 
+    struct node_counts counts;
     _Atomic(unsigned) looking; /* requests that look into archives */
     _Atomic(unsigned) sending; /* files and directories out of archives */
 
@@ -48,6 +70,10 @@ struct node {
 
 /* Runs a job in a thread of the queue, to its report. */
 unsigned job_run(struct job *job, void *context); /* as queue.h has it */
+
+/* metrics.c: a job ended, with that error or none. */
+void node_count_end(struct node *node, const struct job *job, const struct error *err,
+                    uint64_t archive_bytes, int64_t took_ms);
 
 /* backup_job.c: the archive of a live directory.  On 0 it is committed and `archive` filled in. */
 int backup_run(struct node *node, struct job *job, struct journal_archive *archive,

@@ -43,6 +43,11 @@ enum {
 };
 void panel_routers(struct panel *panel, struct http_router *routers[PANEL_ROUTERS]);
 
+/* Prometheus' text of what the database knows; calls nobody.  Any thread that ends before panel_stop. */
+int panel_metrics(struct panel *panel, struct buf *out, struct error *err);
+/* Whether the database answers. */
+int panel_check(struct panel *panel, struct error *err);
+
 /* After the HTTP server was stopped. */
 void panel_stop(struct panel *panel);
 
