@@ -105,6 +105,17 @@ void client_api_parse_page(const char *page_text, const char *per_page_text,
                            struct client_page *page);
 
 /* A backup on the wire; strings are borrowed. */
+/* "progress": {"phase": "waiting" or "archiving", "files": …, "bytes": …, …}; 0 of the last three is null. */
+struct client_progress {
+    bool is_waiting;
+    bool has_eta;
+    uint64_t entries;
+    uint64_t content_bytes;
+    uint64_t expected_bytes;
+    uint64_t bytes_per_second;
+    uint64_t eta_seconds; /* null without has_eta */
+};
+
 struct client_backup {
     const char *uuid;
     const char *name;
@@ -116,10 +127,8 @@ struct client_backup {
     bool is_successful;
     bool is_locked;
 
-    /* Ours, of one that is being created, where its node has said: "progress": {"bytes": …, "expected_bytes": …}. */
-    bool has_progress;
-    uint64_t content_bytes;
-    uint64_t expected_bytes; /* 0: null */
+    bool has_progress; /* ours, of one that is being created, where its node has said */
+    struct client_progress progress;
 };
 void client_api_write_backup(struct json_writer *w, const struct client_backup *backup);
 

@@ -14,16 +14,25 @@ static void put_time(struct json_writer *w, const char *key, int64_t at_us)
     json_field_string(w, key, at_us != 0 ? text : NULL);
 }
 
-static void put_progress(struct json_writer *w, const struct client_backup *backup)
+static void put_known(struct json_writer *w, const char *key, bool is_known, uint64_t value)
+{
+    json_key(w, key);
+    if (is_known)
+        json_put_uint(w, value);
+    else
+        json_put_null(w);
+}
+
+static void put_progress(struct json_writer *w, const struct client_progress *progress)
 {
     json_key(w, "progress");
     json_begin_object(w);
-    json_field_uint(w, "bytes", backup->content_bytes);
-    json_key(w, "expected_bytes");
-    if (backup->expected_bytes > 0)
-        json_put_uint(w, backup->expected_bytes);
-    else
-        json_put_null(w);
+    json_field_string(w, "phase", progress->is_waiting ? "waiting" : "archiving");
+    json_field_uint(w, "files", progress->entries);
+    json_field_uint(w, "bytes", progress->content_bytes);
+    put_known(w, "expected_bytes", progress->expected_bytes > 0, progress->expected_bytes);
+    put_known(w, "bytes_per_second", progress->bytes_per_second > 0, progress->bytes_per_second);
+    put_known(w, "eta_seconds", progress->has_eta, progress->eta_seconds);
     json_end_object(w);
 }
 
@@ -48,7 +57,7 @@ void client_api_write_backup(struct json_writer *w, const struct client_backup *
     put_time(w, "created_at", backup->created_at_us);
     put_time(w, "completed_at", backup->completed_at_us);
     if (backup->has_progress)
-        put_progress(w, backup);
+        put_progress(w, &backup->progress);
     json_end_object(w);
     json_end_object(w);
 }

@@ -46,12 +46,14 @@ struct remote_report {
 
 /* How far a backup is, as a heartbeat says. */
 struct remote_progress {
+    bool is_waiting; /* for its turn */
+    uint64_t entries;
     uint64_t content_bytes;
     uint64_t expected_bytes; /* 0: not known */
 };
 
 /* ---- the panel's side ---- */
-/* What the body does not say, or says in other types, is 0.  `body` may be NULL. */
+/* What the body does not say, or says in other types, is 0 or false.  `body` may be NULL. */
 void remote_api_read_progress(const json_t *body, struct remote_progress *progress);
 void remote_api_read_report(const json_t *body, struct remote_report *report,
                             struct api_violations *violations);

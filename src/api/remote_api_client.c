@@ -213,12 +213,18 @@ int remote_api_report_undo(struct remote_api *api, const char *server,
 int remote_api_heartbeat(struct remote_api *api, const char *backup,
                          const struct remote_progress *progress, struct error *err)
 {
-    char body[128];
-    snprintf(body, sizeof(body), "{\"content_bytes\":%" PRIu64 ",\"expected_bytes\":%" PRIu64 "}",
-             progress->content_bytes, progress->expected_bytes);
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_bool(&w, "waiting", progress->is_waiting);
+    json_field_uint(&w, "entries", progress->entries);
+    json_field_uint(&w, "content_bytes", progress->content_bytes);
+    json_field_uint(&w, "expected_bytes", progress->expected_bytes);
+    json_end_object(&w);
     return call(api,
-                &(struct remote_call){
-                    .operation = REMOTE_OP_BACKUP_HEARTBEAT, .id = backup, .body = slice_str(body)},
+                &(struct remote_call){.operation = REMOTE_OP_BACKUP_HEARTBEAT,
+                                      .id = backup,
+                                      .body = buf_slice(&body)},
                 err);
 }
 

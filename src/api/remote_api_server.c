@@ -182,6 +182,8 @@ static uint64_t read_count(const json_t *body, const char *key)
 
 void remote_api_read_progress(const json_t *body, struct remote_progress *progress)
 {
+    progress->is_waiting = json_is_true(json_object_get(body, "waiting"));
+    progress->entries = read_count(body, "entries");
     progress->content_bytes = read_count(body, "content_bytes");
     progress->expected_bytes = read_count(body, "expected_bytes");
 }

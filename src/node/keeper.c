@@ -106,6 +106,8 @@ static void collect_beat(struct job *job, void *context)
     beats->items = xreallocarray(beats->items, beats->count + 1, sizeof(*beats->items));
     struct beat *beat = &beats->items[beats->count++];
     snprintf(beat->backup, sizeof(beat->backup), "%s", job->record.backup);
+    beat->progress.is_waiting = !job->is_running;
+    beat->progress.entries = atomic_load(&job->progress.entries);
     beat->progress.content_bytes = atomic_load(&job->progress.content_bytes);
     beat->progress.expected_bytes = atomic_load(&job->expected_bytes);
 }

@@ -98,8 +98,15 @@ void client_backup_view(struct client_call *call)
     if (call->backup.completed_at_us == 0 &&
         progress_find(call->panel->progress, call->backup.id, &progress)) {
         view.has_progress = true;
-        view.content_bytes = progress.content_bytes;
-        view.expected_bytes = progress.expected_bytes;
+        view.progress = (struct client_progress){
+            .is_waiting = progress.is_waiting,
+            .entries = progress.entries,
+            .content_bytes = progress.content_bytes,
+            .expected_bytes = progress.expected_bytes,
+            .bytes_per_second = progress.bytes_per_second,
+            .has_eta = progress.has_eta,
+            .eta_seconds = progress.eta_seconds,
+        };
     }
     client_api_write_backup(&w, &view);
 }

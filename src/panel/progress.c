@@ -7,9 +7,15 @@
 
 #include "base/mem.h"
 
+enum {
+    RATE_WINDOW_US = 10 * 1000 * 1000, /* what is older counts for less */
+};
+
 struct note {
     int64_t backup_id; /* 0: free */
     uint64_t noted_at; /* a count, not a time */
+    int64_t said_at_us;
+    double rate; /* bytes per second; 0: not known */
     struct backup_progress progress;
 };
 
@@ -51,14 +57,46 @@ static struct note *oldest(struct progress_board *board)
     return found;
 }
 
+/* The rate since the last word, and before that the older the less. */
+static double new_rate(const struct note *last, const struct backup_progress *progress,
+                       int64_t now_us)
+{
+    int64_t passed_us = now_us - last->said_at_us;
+    if (last->progress.is_waiting || progress->content_bytes < last->progress.content_bytes)
+        return 0; /* it begins, perhaps once more */
+    if (passed_us <= 0)
+        return last->rate;
+    double since =
+        (double)(progress->content_bytes - last->progress.content_bytes) * 1e6 / (double)passed_us;
+    if (last->rate <= 0)
+        return since;
+    double weight = (double)passed_us / (double)(passed_us + RATE_WINDOW_US);
+    return weight * since + (1 - weight) * last->rate;
+}
+
+static void foretell(struct backup_progress *progress, double rate)
+{
+    progress->bytes_per_second = (uint64_t)rate;
+    progress->has_eta = rate >= 1 && progress->expected_bytes > 0;
+    if (progress->has_eta && progress->expected_bytes > progress->content_bytes)
+        progress->eta_seconds =
+            (uint64_t)((double)(progress->expected_bytes - progress->content_bytes) / rate + 0.5);
+}
+
 void progress_note(struct progress_board *board, int64_t backup_id,
-                   const struct backup_progress *progress)
+                   const struct backup_progress *progress, int64_t now_us)
 {
     pthread_mutex_lock(&board->mutex);
     struct note *note = find(board, backup_id);
+    double rate = note == NULL ? 0 : new_rate(note, progress, now_us);
     if (note == NULL)
         note = oldest(board);
-    *note = (struct note){backup_id, ++board->count, *progress};
+    *note = (struct note){.backup_id = backup_id,
+                          .noted_at = ++board->count,
+                          .said_at_us = now_us,
+                          .rate = rate,
+                          .progress = *progress};
+    foretell(&note->progress, rate);
     pthread_mutex_unlock(&board->mutex);
 }
 

@@ -158,7 +158,11 @@ static int note_progress(struct remote_call *call, struct error *err)
     if (is_mine && backup.completed_at_us == 0) {
         remote_api_read_progress(call->body, &said);
         progress_note(call->panel->progress, backup.id,
-                      &(struct backup_progress){said.content_bytes, said.expected_bytes});
+                      &(struct backup_progress){.is_waiting = said.is_waiting,
+                                                .entries = said.entries,
+                                                .content_bytes = said.content_bytes,
+                                                .expected_bytes = said.expected_bytes},
+                      time_monotonic_us());
     }
     bool is_done = is_mine && (backup.completed_at_us != 0 || is_lease_fresh(call, &backup));
     backup_free(&backup);
