@@ -2,6 +2,9 @@
 """What operators' tools ask: health, readiness, metrics."""
 import os
 import re
+import select
+import signal
+import socket
 import time
 
 import harness
@@ -126,3 +129,30 @@ def test_what_cannot_work_is_not_ready(make):
         roost.sql(f"ALTER TABLE elsewhere RENAME TO {table}", path=path)
         harness.wait_until("it to be ready again", lambda: roost.bare().get("/readyz").status_code == 200)
     assert "no such table" in roost.log_text()
+
+
+def test_the_service_manager_hears_that_it_lives(make, tmp_path):
+    place = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(place)
+        manager.settimeout(harness.PATIENCE_S)
+        roost = make()
+        roost.stop()
+        roost.env = {**roost.env, "NOTIFY_SOCKET": place, "WATCHDOG_USEC": "400000"}
+        roost.start()
+        heard, times = [], []
+        while heard.count(b"WATCHDOG=1") < 6:
+            heard.append(manager.recv(100))
+            times.append(time.monotonic())
+        assert heard == [b"READY=1"] + [b"WATCHDOG=1"] * 6
+        assert 0.7 < times[-1] - times[1] < 10, "every 0.2 s"
+        os.kill(roost.program.pid, signal.SIGSTOP)  # it is stuck
+        time.sleep(0.3)
+        while select.select([manager], [], [], 0)[0]:
+            manager.recv(100)
+        assert select.select([manager], [], [], 1)[0] == []
+        os.kill(roost.program.pid, signal.SIGCONT)
+        assert manager.recv(100) == b"WATCHDOG=1"
+        roost.stop()
+        while heard[-1] != b"STOPPING=1":
+            heard.append(manager.recv(100))

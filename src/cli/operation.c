@@ -50,14 +50,24 @@ static void refuse(struct http_reply *reply, const char *reason, const struct er
     write_status(reply, "unready", reason);
 }
 
+#define PANEL_FAILS "the panel's database does not answer"
+#define NODE_FAILS "the node's journal does not answer"
+
+const char *operation_check(struct operation *operation, struct error *err)
+{
+    if (operation->panel != NULL && panel_check(operation->panel, err) < 0)
+        return PANEL_FAILS;
+    if (operation->node != NULL && node_check(operation->node, err) < 0)
+        return NODE_FAILS;
+    return NULL;
+}
+
 static void route_ready(const struct http_request *request, struct http_reply *reply, void *app)
 {
-    const struct operation *operation = app;
     struct error err = ERROR_INIT;
-    if (operation->panel != NULL && panel_check(operation->panel, &err) < 0)
-        refuse(reply, "the panel's database does not answer", &err);
-    else if (operation->node != NULL && node_check(operation->node, &err) < 0)
-        refuse(reply, "the node's journal does not answer", &err);
+    const char *reason = operation_check(app, &err);
+    if (reason != NULL)
+        refuse(reply, reason, &err);
     else
         write_status(reply, "ok", NULL);
 }
@@ -93,9 +103,9 @@ static void route_metrics(const struct http_request *request, struct http_reply 
     metrics_family(out, "roost_build_info", METRIC_GAUGE, "Which program this is; always 1.");
     metrics_value(out, "roost_build_info", METRIC_LABELS({"version", ROOST_VERSION}), 1);
     if (operation->panel != NULL && panel_metrics(operation->panel, out, &err) < 0)
-        refuse(reply, "the panel's database does not answer", &err);
+        refuse(reply, PANEL_FAILS, &err);
     else if (operation->node != NULL && node_metrics(operation->node, out, &err) < 0)
-        refuse(reply, "the node's journal does not answer", &err);
+        refuse(reply, NODE_FAILS, &err);
     else
         http_reply_header(reply, "Content-Type", METRICS_CONTENT_TYPE);
 }

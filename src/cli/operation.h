@@ -21,6 +21,10 @@ struct operation {
     struct node *node;
     const char *const *allowed; /* addresses or ranges (CIDR) */
 };
+
+/* NULL: all parts can work.  Else which cannot, for anybody to read, and `err` for the log. */
+const char *operation_check(struct operation *operation, struct error *err);
+
 struct http_router *operation_router(struct operation *operation);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "cli/console.h"
+#include "cli/keepalive.h"
 #include "cli/notify.h"
 #include "cli/office.h"
 #include "cli/operation.h"
@@ -214,7 +215,9 @@ static int serve(const struct invocation *invocation, unsigned parts, struct err
             http_server_port(house.http));
         fflush(stdout);
         notify_manager("READY=1");
+        struct keepalive *keepalive = keepalive_start(&house.operation);
         wait_for_stop(&stops);
+        keepalive_stop(keepalive);
     }
     stop_house(&house);
     return result;

@@ -149,5 +149,6 @@ int node_metrics(struct node *node, struct buf *out, struct error *err)
 int node_check(struct node *node, struct error *err)
 {
     int64_t count;
+    queue_is_full(node->queue); /* returns only where nobody holds on to the queue */
     return journal_count_reports(node->journal, JOB_BACKUP, &count, err);
 }

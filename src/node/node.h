@@ -68,7 +68,7 @@ struct http_router *node_router(struct node *node);
 
 /* Prometheus' text of what the node knows of itself; calls nobody.  Any thread that ends before node_stop. */
 int node_metrics(struct node *node, struct buf *out, struct error *err);
-/* Whether the journal answers. */
+/* Whether the journal answers; does not return while the queue is stuck. */
 int node_check(struct node *node, struct error *err);
 
 /* Ends running jobs at their next step (the journal keeps them), joins everything.  After the HTTP server was stopped. */
