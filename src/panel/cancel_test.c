@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cancelling, with nodes that take the order, come too late for it, do not know it, are gone or fall silent. */
+/*
+ * Cancelling, with nodes that take the order, come too late for it, do not know it, are gone or fall silent; and
+ * what a node's start ends.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -109,6 +112,25 @@ static void a_restore_is_cancelled_only_while_it_goes_on(void **state)
     expect(&world, "POST", path, world.keys[OWNER], NULL, 409, "installation");
 }
 
+/* A node's word that it knows of no restore may have been under way before the order. */
+static void a_reset_spares_a_restore_that_was_just_ordered(void **state)
+{
+    char uuid[UUID_TEXT_BYTES];
+    const char *reset = "/api/remote/servers/reset", *ours = "{\"backups\":[]}";
+    const char *busy = "SELECT COUNT(*) FROM servers WHERE status = 'restoring_backup'";
+    add_backup(&world, NODE, ROW_COMPLETED, uuid);
+    set_status(&world, NODE, SERVER_RESTORING_BACKUP); /* nobody of this panel's life ordered it */
+    expect(&world, "POST", reset, world.node_keys[NODE], ours, 204, NULL);
+    assert_int_equal(count_sql(&world, busy), 0);
+    expect(&world, "POST", backup_path(&world, NODE, uuid, "/restore"), world.keys[OWNER], NULL,
+           204, NULL);
+    expect(&world, "POST", reset, world.node_keys[NODE], ours, 204, NULL);
+    assert_int_equal(count_sql(&world, busy), 1);
+    expect(&world, "POST", reset, world.node_keys[NODE], NULL, 204,
+           NULL); /* as upstream's says it */
+    assert_int_equal(count_sql(&world, busy), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -119,6 +141,7 @@ int main(void)
         TEST(what_the_node_refuses_is_said_and_not_logged),
         TEST(a_node_that_is_gone_or_silent_is_504),
         TEST(a_restore_is_cancelled_only_while_it_goes_on),
+        TEST(a_reset_spares_a_restore_that_was_just_ordered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

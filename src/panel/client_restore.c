@@ -198,6 +198,7 @@ static void restore_with(struct client_call *call, const struct client_restore *
     enum api_error refusal = API_ERROR_COUNT;
     if (!node_can(call, link, restore))
         return;
+    begun_note(call->panel->begun, call->view->server.id, call->now_us);
     if (begin(call, restore, &refusal, &err) < 0) {
         client_fail(call, &err);
     } else if (refusal != API_ERROR_COUNT) {

@@ -99,6 +99,7 @@ static void undo_with(struct client_call *call, const struct node_link *link)
     struct error err = ERROR_INIT;
     enum api_error refusal = API_ERROR_COUNT;
     struct server_last_restore last;
+    begun_note(call->panel->begun, call->view->server.id, call->now_us);
     int known = server_restore_last(call->reader->session, call->view->server.id, &last, &err);
     if (known < 0 || begin(call, &refusal, &err) < 0) {
         client_fail(call, &err);

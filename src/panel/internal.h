@@ -13,6 +13,7 @@
 #include "db/node.h"
 #include "db/server.h"
 #include "panel/auth.h"
+#include "panel/begun.h"
 #include "panel/keeper.h"
 #include "panel/panel.h"
 #include "panel/progress.h"
@@ -42,6 +43,7 @@ struct panel {
     struct reader_set *readers;
     struct rate *rate; /* NULL: no limit */
     struct progress_board *progress;
+    struct begun *begun;
     struct keeper *keeper;
     struct settler *settler;
     char *decoy_secret; /* sealed; what an unknown identifier is compared with */

@@ -129,6 +129,7 @@ struct panel *panel_start(struct db *db, const struct panel_config *config, stru
     panel->readers = reader_set_create(db);
     panel->rate = config->rate_limit_per_min > 0 ? rate_create(config->rate_limit_per_min) : NULL;
     panel->progress = progress_board_create();
+    panel->begun = begun_create();
     panel->decoy_secret = make_decoy(&config->app_keys);
     panel->client_router = make_router(panel, "client", "/api/client", CLIENT_BODY_MAX_BYTES);
     panel->remote_router = make_router(panel, "remote", "/api/remote", REMOTE_BODY_MAX_BYTES);
@@ -156,6 +157,7 @@ void panel_stop(struct panel *panel)
     reader_set_free(panel->readers);
     rate_free(panel->rate);
     progress_board_free(panel->progress);
+    begun_free(panel->begun);
     node_api_free(panel->nodes);
     free(panel->decoy_secret);
     explicit_bzero(&panel->config.app_keys, sizeof(panel->config.app_keys));

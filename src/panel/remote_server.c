@@ -163,19 +163,32 @@ static int end_restore(const struct remote_call *call, struct db_session *sessio
     return panel_end_restore(session, server_id, &end, err);
 }
 
+/*
+ * A node of ours that has the order ends it itself; where it has lost it, settler.c asks.  One of
+ * upstream's forgets everything with its process, and tells no more than this.
+ */
+static bool may_be_in_flight(const struct remote_call *call, const struct busy_server *server,
+                             const json_t *meant)
+{
+    return server->is_restoring && json_is_array(meant) &&
+           begun_is_recent(call->panel->begun, server->id, call->now_us);
+}
+
 static int reset_in(struct remote_call *call, struct db_session *session, struct busy_list *busy,
                     struct error *err)
 {
     struct server_filter filter = {.node_id = call->node.id};
     if (server_each(session, &filter, INT32_MAX, 0, note_busy, busy, err) < 0)
         return -1;
+    const json_t *meant = json_object_get(call->body, "backups"); /* upstream's nodes do not say */
     for (size_t i = 0; i < busy->count; i++) {
+        if (may_be_in_flight(call, &busy->items[i], meant))
+            continue;
         if (server_set_status(session, busy->items[i].id, SERVER_NORMAL, err) < 0)
             return -1;
         if (busy->items[i].is_restoring && end_restore(call, session, busy->items[i].id, err) < 0)
             return -1;
     }
-    const json_t *meant = json_object_get(call->body, "backups"); /* upstream's nodes do not say */
     if (!json_is_array(meant))
         return 0;
     return panel_fail_forgotten(call->panel, session, call->node.id, meant, call->now_us, err);
