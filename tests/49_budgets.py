@@ -77,8 +77,8 @@ def threads_of(pid):
     ({}, 3, 5), ({"node.io_class": "best-effort", "node.nice": 12}, 2, 12), ({"node.io_class": "none", "node.nice": 0}, 0, 0),
 ])
 def test_every_thread_of_a_job_has_its_priorities(make, settings, io_class, nicer):
-    roost = make({**settings, "node.write_limit": f"{MIB // 2}"})
-    server = roost.add_server({"noise": os.urandom(3 * MIB)})
+    roost = make({**settings, "node.write_limit": f"{4 * MIB}"})
+    server = roost.add_server({"noise": os.urandom(24 * MIB)})  # more than may be on its way: then threads come to wait
     pid = roost.programs[-1].pid
     backup = server.create().json()["attributes"]["uuid"]
     names = {"node-job", "archive-pack", "archive-write"}
