@@ -65,6 +65,16 @@ static void read_restore(struct slice body)
     node_restore_order_free(&order);
 }
 
+static void read_undo(struct slice body)
+{
+    struct error err = ERROR_INIT;
+    char id[UUID_TEXT_BYTES];
+    if (node_api_parse_undo(body, id, &err) == 0)
+        assert(id[0] == '\0' || uuid_is_canonical(id));
+    else
+        assert(err.code == ERROR_INVALID);
+}
+
 static int count_jti(const char *jti, void *context, struct error *err)
 {
     size_t *count = context;
@@ -78,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice body = slice_of(data, size);
     read_backup(body);
     read_restore(body);
+    read_undo(body);
     struct error err = ERROR_INIT;
     size_t count = 0;
     if (node_api_parse_jtis(body, count_jti, &count, &err) == 0)

@@ -68,6 +68,7 @@ struct node_backup_order {
 };
 struct node_restore_order {
     enum node_adapter adapter;
+    char id[UUID_TEXT_BYTES]; /* ours: sent twice, it is carried out once; "": it has none */
     bool truncate;
     struct selection *files; /* ours: only these; NULL: everything */
     bool leaves_ignored;     /* ours: what is ignored stays as it is live */
@@ -113,6 +114,8 @@ void node_api_error(const struct http_request *request, struct http_reply *reply
  */
 int node_api_parse_backup(struct slice body, struct node_backup_order *order, struct error *err);
 int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err);
+/* {"order":"<uuid>"}, or nothing. */
+int node_api_parse_undo(struct slice body, char id[UUID_TEXT_BYTES], struct error *err);
 int node_api_parse_jtis(struct slice body,
                         int (*visit)(const char *jti, void *context, struct error *err),
                         void *context, struct error *err);
@@ -164,7 +167,7 @@ bool node_api_file_contents(struct node_api *api, const struct node_address *nod
                             const char *server, const char *backup, const char *file,
                             struct buf *contents, struct node_outcome *outcome);
 bool node_api_undo(struct node_api *api, const struct node_address *node, const char *server,
-                   struct node_outcome *outcome);
+                   const char *order_id, struct node_outcome *outcome);
 /*
  * Whether the node is at work on a restore of the server, or an undo, or has yet to report its end.  1, 0; -1 where
  * it does not say: no answer, or one of a node that is no Roost.

@@ -169,15 +169,22 @@ bool node_api_restore(struct node_api *api, const struct node_address *node, con
         json_field_bool(&w, "leave_ignored", true);
         json_field_string(&w, "ignore", order->ignore.data);
     }
+    if (order->id[0] != '\0')
+        json_field_string(&w, "order", order->id);
     json_end_object(&w);
     struct order sent = {NODE_OP_RESTORE, {server, backup}, buf_slice(&body)};
     return send_order(api, node, &sent, outcome);
 }
 
 bool node_api_undo(struct node_api *api, const struct node_address *node, const char *server,
-                   struct node_outcome *outcome)
+                   const char *order_id, struct node_outcome *outcome)
 {
-    struct order sent = {NODE_OP_UNDO, {server}, slice_str("{}")};
+    scope_buf struct buf body = BUF_INIT;
+    struct json_writer w = json_writer_to(&body);
+    json_begin_object(&w);
+    json_field_string(&w, "order", order_id);
+    json_end_object(&w);
+    struct order sent = {NODE_OP_UNDO, {server}, buf_slice(&body)};
     return send_order(api, node, &sent, outcome);
 }
 

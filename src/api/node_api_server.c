@@ -107,6 +107,27 @@ static int read_files(const json_t *object, struct selection **files, struct err
     return 0;
 }
 
+/* So that an order which a wire doubles is carried out once. */
+static int read_order_id(const json_t *object, char id[UUID_TEXT_BYTES], struct error *err)
+{
+    scope_buf struct buf text = BUF_INIT;
+    if (read_text(object, "order", UUID_TEXT_BYTES - 1, &text, err) < 0)
+        return -1;
+    if (text.length > 0 && !uuid_is_canonical(text.data))
+        return error_set(err, ERROR_INVALID, "The order field must be a UUID.");
+    snprintf(id, UUID_TEXT_BYTES, "%s", text.data);
+    return 0;
+}
+
+int node_api_parse_undo(struct slice body, char id[UUID_TEXT_BYTES], struct error *err)
+{
+    id[0] = '\0';
+    if (body.length == 0)
+        return 0;
+    scope_json json_t *object = read_object(body, err);
+    return object == NULL ? -1 : read_order_id(object, id, err);
+}
+
 int node_api_parse_restore(struct slice body, struct node_restore_order *order, struct error *err)
 {
     *order = (struct node_restore_order){.download_url = BUF_INIT, .ignore = BUF_INIT};
@@ -114,6 +135,8 @@ int node_api_parse_restore(struct slice body, struct node_restore_order *order, 
     if (object == NULL)
         return -1;
     if (read_adapter(object, &order->adapter, err) < 0)
+        return -1;
+    if (read_order_id(object, order->id, err) < 0)
         return -1;
     if (read_flag(object, "truncate_directory", &order->truncate, err) < 0)
         return -1;

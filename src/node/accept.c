@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/node_api.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/node_internal.h"
@@ -17,13 +18,14 @@ enum {
 };
 
 static int add_job(struct node *node, enum job_kind kind, const char *server, const char *backup,
-                   const char *order, struct error *err)
+                   const char *order, const char *order_id, struct error *err)
 {
     if (queue_is_full(node->queue))
         return error_set(err, ERROR_UNAVAILABLE, "%d jobs wait already", QUEUE_JOBS_MAX);
     struct journal_job record = {.kind = kind, .phase = JOB_QUEUED, .order = xstrdup(order)};
     snprintf(record.server, sizeof(record.server), "%s", server);
     snprintf(record.backup, sizeof(record.backup), "%s", backup);
+    snprintf(record.order_id, sizeof(record.order_id), "%s", order_id);
     struct job *job = NULL;
     if (journal_add_job(node->journal, &record, err) == 0)
         job = job_from_record(&record, err);
@@ -95,7 +97,7 @@ static int accept_backup_locked(struct node *node, const char *server, const cha
         return -1;
     scope_buf struct buf order = BUF_INIT;
     job_write_backup_order(&order, ignore);
-    return add_job(node, JOB_BACKUP, server, backup, order.data, err);
+    return add_job(node, JOB_BACKUP, server, backup, order.data, "", err);
 }
 
 int accept_backup(struct node *node, const char *server, const char *backup, struct slice ignore,
@@ -118,25 +120,49 @@ static int refuse_second(const char *server, struct error *err)
     return error_set(err, ERROR_CONFLICT, "a restore of server %s runs already", server);
 }
 
+/* 1: this very order was carried out, or is being, or was cancelled.  0: it is new, or says no id. */
+static int came_before(struct node *node, const char *order_id, const char *server,
+                       struct error *err)
+{
+    int came = order_id[0] == '\0' ? 0 : journal_is_void(node->journal, order_id, err);
+    if (came > 0)
+        log_warning("an order came twice and is carried out once server=%s order=%s", server,
+                    order_id);
+    return came;
+}
+
+static int accept_restore_locked(struct node *node, const char *server, const char *backup,
+                                 const struct node_restore_order *wanted, struct error *err)
+{
+    scope_buf struct buf order = BUF_INIT;
+    job_write_restore_order(&order, wanted);
+    int came = came_before(node, wanted->id, server, err);
+    if (came != 0)
+        return came < 0 ? -1 : 0;
+    if (node_is_restoring(node, server))
+        return refuse_second(server, err);
+    return add_job(node, JOB_RESTORE, server, backup, order.data, wanted->id, err);
+}
+
 int accept_restore(struct node *node, const char *server, const char *backup,
                    const struct node_restore_order *wanted, struct error *err)
 {
     scope_fd int fd = place_open_archive(&node->places, server, backup, err);
     if (fd < 0)
         return -1;
-    scope_buf struct buf order = BUF_INIT;
-    job_write_restore_order(&order, wanted);
     pthread_mutex_lock(&node->accept);
-    int result = node_is_restoring(node, server)
-                     ? refuse_second(server, err)
-                     : add_job(node, JOB_RESTORE, server, backup, order.data, err);
+    int result = accept_restore_locked(node, server, backup, wanted, err);
     pthread_mutex_unlock(&node->accept);
     return result;
 }
 
-static int accept_undo_locked(struct node *node, const char *server, struct error *err)
+static int accept_undo_locked(struct node *node, const char *server, const char *order_id,
+                              struct error *err)
 {
     struct journal_kept kept;
+    int came = came_before(node, order_id, server, err);
+    if (came != 0)
+        return came < 0 ? -1 : 0;
     if (node_is_restoring(node, server))
         return refuse_second(server, err);
     int found = journal_find_kept(node->journal, server, &kept, err);
@@ -144,15 +170,15 @@ static int accept_undo_locked(struct node *node, const char *server, struct erro
         return error_set(err, ERROR_NOT_FOUND, "nothing is kept of server %s", server);
     if (found < 0)
         return -1;
-    int result = add_job(node, JOB_UNDO, server, kept.backup, "{}", err);
+    int result = add_job(node, JOB_UNDO, server, kept.backup, "{}", order_id, err);
     journal_kept_clear(&kept);
     return result;
 }
 
-int accept_undo(struct node *node, const char *server, struct error *err)
+int accept_undo(struct node *node, const char *server, const char *order_id, struct error *err)
 {
     pthread_mutex_lock(&node->accept);
-    int result = accept_undo_locked(node, server, err);
+    int result = accept_undo_locked(node, server, order_id, err);
     pthread_mutex_unlock(&node->accept);
     return result;
 }

@@ -45,7 +45,9 @@ struct journal_job {
     char server[UUID_TEXT_BYTES];
     char backup[UUID_TEXT_BYTES];
     int64_t created_at_us;
-    char *order;        /* JSON: what was asked for */
+    char *order; /* JSON: what was asked for */
+    char order_id
+        [UUID_TEXT_BYTES]; /* of one that is added: the same order is void from then on; "" */
     char *stage_parent; /* the directory that holds live directory and stage; NULL until staging */
     char *live_name, *stage_name;
     uint64_t stage_device, stage_inode; /* from JOB_EXCHANGING on */
@@ -127,7 +129,8 @@ int journal_cancel_all(struct journal *journal, const char *server, struct error
 /* Cancel a backup whose order never came: the report goes out, and the order is void, should it come after all. */
 int journal_void_order(struct journal *journal, const struct journal_report *report,
                        struct error *err);
-int journal_is_void(struct journal *journal, const char *backup, struct error *err); /* 1, 0, -1 */
+/* By the backup, or by the id of an order: 1, 0, -1. */
+int journal_is_void(struct journal *journal, const char *id, struct error *err);
 
 /* ---- archives ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancelled jobs in the journal, and backups whose order is void because of that: orders may come late, or twice.
+ * Cancelled jobs in the journal, and orders that are void, because of that or because they were carried out: orders may
+ * come late, or twice.  Those of backups are known by the backup, those of restores and undos by an id of their own.
  */
 #include "base/time.h"
 #include "node/journal_internal.h"
@@ -65,27 +66,31 @@ int journal_cancel_all(struct journal *journal, const char *server, struct error
                        params, 1, err);
 }
 
+int journal_void_in(struct db_session *session, const char *id, struct error *err)
+{
+    return db_run(session, "INSERT OR REPLACE INTO void_orders (backup, until_s) VALUES (?, ?)",
+                  DB_PARAMS(db_text(id), db_int(void_until_s())), NULL, err);
+}
+
 int journal_void_order(struct journal *journal, const struct journal_report *report,
                        struct error *err)
 {
     struct db_session *session = db_begin(journal->db, err);
     if (session == NULL)
         return -1;
-    int result =
-        db_run(session, "INSERT OR REPLACE INTO void_orders (backup, until_s) VALUES (?, ?)",
-               DB_PARAMS(db_text(report->backup), db_int(void_until_s())), NULL, err);
+    int result = journal_void_in(session, report->backup, err);
     if (result == 0)
         result = journal_put_report(session, report, err);
     return journal_finish(session, result, err);
 }
 
-int journal_is_void(struct journal *journal, const char *backup, struct error *err)
+int journal_is_void(struct journal *journal, const char *id, struct error *err)
 {
     int64_t count = 0;
     struct db_session *session = db_reader(journal->db, err);
     if (session == NULL ||
         db_query_int(session, "SELECT count(*) FROM void_orders WHERE backup = ?",
-                     DB_PARAMS(db_text(backup)), 0, &count, err) < 0)
+                     DB_PARAMS(db_text(id)), 0, &count, err) < 0)
         return -1;
     return count > 0;
 }

@@ -17,6 +17,9 @@ struct db *journal_open_database(const char *state_directory, struct error *err)
 int journal_put_report(struct db_session *session, const struct journal_report *report,
                        struct error *err);
 
+/* An order for that backup, or of that id, that comes (again) is void. */
+int journal_void_in(struct db_session *session, const char *id, struct error *err);
+
 int journal_drop_kept_in(struct db_session *session, const char *server, struct error *err);
 
 /* Ends the transaction as `result` says: 0 commits. */

@@ -55,6 +55,8 @@ int journal_add_job(struct journal *journal, struct journal_job *job, struct err
                              db_text(job->order)),
                    NULL, err);
     int64_t id = result == 0 ? db_last_id(session) : 0;
+    if (result == 0 && job->order_id[0] != '\0')
+        result = journal_void_in(session, job->order_id, err);
     if (journal_finish(session, result, err) < 0)
         return error_wrap(err, "recording the order for backup %s", job->backup);
     job->id = id;

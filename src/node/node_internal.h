@@ -151,7 +151,7 @@ int accept_restore(struct node *node, const char *server, const char *backup,
                    const struct node_restore_order *order, struct error *err);
 /* NOT_FOUND: no such backup.  CONFLICT: it is being restored.  UNAVAILABLE: its job does not stop. */
 /* NOT_FOUND: nothing is kept of this server.  CONFLICT: as above. */
-int accept_undo(struct node *node, const char *server, struct error *err);
+int accept_undo(struct node *node, const char *server, const char *order_id, struct error *err);
 /* Whether a restore or an undo of this server (NULL: of any) waits or runs. */
 bool node_is_restoring(struct node *node, const char *server);
 int accept_delete(struct node *node, const char *server, const char *backup, struct error *err);

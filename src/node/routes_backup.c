@@ -84,7 +84,12 @@ void route_undo(const struct http_request *request, struct http_reply *reply, vo
     if (!route_is_allowed(node, request, reply) || !route_finds_server(node, request, reply))
         return;
     struct error err = ERROR_INIT;
-    int result = accept_undo(node, http_param(request, "server"), &err);
+    char order_id[UUID_TEXT_BYTES];
+    if (node_api_parse_undo(request->body, order_id, &err) < 0) {
+        node_api_error(request, reply, 400, err.text);
+        return;
+    }
+    int result = accept_undo(node, http_param(request, "server"), order_id, &err);
     if (result < 0 && err.code == ERROR_NOT_FOUND)
         node_api_error(request, reply, 404, NODE_ERROR_NO_KEPT);
     else

@@ -149,6 +149,7 @@ static bool dispatch(struct client_call *call, const struct node_link *link,
         .download_url = BUF_INIT,
     };
     set_checksum(&call->backup, &order);
+    uuid_make(order.id);
     struct node_address address = node_link_address(link);
     struct node_outcome outcome;
     if (node_api_restore(call->panel->nodes, &address, call->view->server.uuid, call->backup.uuid,

@@ -205,6 +205,7 @@ static void restore_sets_the_state_and_tells_the_node(void **state)
     expect(&world, "POST", path, world.keys[OWNER], NULL, 204, NULL);
     assert_non_null(strstr(world.order_body, "{\"adapter\":\"wings\",\"truncate_directory\":true,"
                                              "\"download_url\":\"\",\"checksum\":\"sha256:e3b0"));
+    assert_non_null(strstr(world.order_body, "\"order\":\""));
     expect(&world, "GET", client_path(&world, NODE, ""), world.keys[OWNER], NULL, 200,
            "\"status\":\"restoring_backup\"");
     expect(&world, "POST", path, world.keys[OWNER], NULL, 409, "currently restoring");

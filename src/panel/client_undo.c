@@ -78,7 +78,9 @@ static bool dispatch(struct client_call *call, const struct node_link *link,
     struct node_address address = node_link_address(link);
     struct node_outcome outcome;
     const char *server = call->view->server.uuid;
-    if (node_api_undo(call->panel->nodes, &address, server, &outcome))
+    char order_id[UUID_TEXT_BYTES];
+    uuid_make(order_id);
+    if (node_api_undo(call->panel->nodes, &address, server, order_id, &outcome))
         return true;
     if (outcome.status == 0 && outcome.may_have_arrived)
         log_warning("an undo may or may not have been started; its node will tell server=%s",
