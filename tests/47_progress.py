@@ -36,7 +36,7 @@ def test_the_view_of_a_running_backup_tells_how_far_it_is(make):
 
 def test_a_backup_that_waits_for_its_turn_says_so(make):
     roost = make({"node.write_limit": "2 MiB", "node.jobs": "1"})
-    first, second = (roost.add_server(files={"big": os.urandom(8 << 20)}) for _ in range(2))
+    first, second = (roost.add_server(files={"big": os.urandom(20 << 20)}) for _ in range(2))
     running, waiting = (server.create().json()["attributes"]["uuid"] for server in (first, second))
     progress = harness.wait_until("its progress", lambda: second.view(waiting).get("progress"))
     assert progress == {"phase": "waiting", "files": 0, "bytes": 0, "expected_bytes": None, "bytes_per_second": None,

@@ -76,22 +76,22 @@ def test_failures_are_counted_by_cause(make):
 
 def test_running_and_waiting_jobs_and_leases_are_seen(make):
     roost = make({"node.write_limit": "1 MiB", "node.jobs": "1", "panel.lease": "10 min"})
-    servers = [roost.add_server(files={"level": os.urandom(4 << 20)}) for _ in range(2)]
+    servers = [roost.add_server(files={"level": os.urandom(12 << 20)}) for _ in range(2)]
     backups = [server.create().json()["attributes"]["uuid"] for server in servers]
     harness.wait_until("both are seen", lambda: [
         metrics(roost.bare())["roost_node_jobs", f'state="{state}"'] for state in ("running", "waiting")] == [1, 1])
     values = metrics(roost.bare())
     assert values["roost_panel_backups", 'state="creating"'] == 2
     assert 500 < values["roost_panel_lease_left_seconds", None] <= 601
-    for server, backup in zip(servers, backups):
+    for server, backup in reversed(list(zip(servers, backups))):
         server.client().post(f"/api/client/servers/{server.uuid}/backups/{backup}/cancel")
         server.wait(backup)
-    assert metrics(roost.bare())["roost_node_jobs_ended_total", 'kind="backup",outcome="cancelled"'] >= 1
+    assert metrics(roost.bare())["roost_node_jobs_ended_total", 'kind="backup",outcome="cancelled"'] == 2
 
 
 def test_reports_that_wait_for_the_panel_are_seen(make):
     roost = make({"node.write_limit": "1 MiB"}, apart=True)
-    server = roost.add_server(files={"level": os.urandom(2 << 20)})
+    server = roost.add_server(files={"level": os.urandom(6 << 20)})
     server.create()
     harness.wait_until("it runs", lambda: metrics(roost.node_client(None))["roost_node_jobs", 'state="running"'] == 1)
     roost.panel.kill()

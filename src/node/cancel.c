@@ -38,6 +38,7 @@ static void stop_jobs(struct node *node, struct queue_filter filter)
         if (cancel_end(node, &job->record, &err) == 0) {
             log_info("%s cancelled server=%s backup=%s", job_kind_name(job->record.kind),
                      job->record.server, job->record.backup);
+            node_count_end(node, job, &(struct error){.code = ERROR_CANCELLED}, 0, 0);
             job_free(job);
         } else {
             log_error("a cancelled job ends when its turn comes backup=%s reason=%s",
