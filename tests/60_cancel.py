@@ -190,6 +190,22 @@ def test_who_may_cancel(slow):
     expect_cancelled(server, backup)
 
 
+def test_a_cancel_under_another_servers_name_touches_nothing(make):
+    """At the node itself, where no panel has looked whose backup it is."""
+    roost = make({"node.write_limit": "1 MB", "node.jobs": 1})
+    server, other = roost.add_server(BIG), roost.add_server()
+    backup = begin(server)
+    path = f"/api/servers/{other.uuid}/backup/{backup}/cancel"
+    assert roost.node_client().post(path).status_code == 409
+    assert roost.rows("SELECT * FROM void_orders", path=roost.journal) == [] == roost.node_rows("outbox")
+    assert order(roost, server, backup) == 202
+    assert server.wait(backup)["is_successful"] and server.archive(backup).exists()
+    assert roost.node_client().post(path).status_code == 409
+    assert server.archive(backup).exists()
+    assert "server:backup.fail" not in events(server)
+    roost.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cancel_races_with_the_end_and_one_of_them_wins(roost):

@@ -57,6 +57,8 @@ static int is_unknown(struct node *node, const char *server, const char *backup,
 {
     struct journal_archive archive;
     struct error reason = ERROR_INIT;
+    if (queue_has(node->queue, (struct queue_filter){.kind = JOB_BACKUP, .backup = backup}))
+        return 0; /* another server's: its order and its report are not to be touched */
     scope_fd int fd = place_open_archive(&node->places, server, backup, &reason);
     int found = fd >= 0 || reason.code != ERROR_NOT_FOUND
                     ? 1
