@@ -586,6 +586,18 @@ def test_a_panel_that_deletes_the_server_at_its_node_first(slow):
     assert cancel(server, begin(server)).status_code == 204
 
 
+@pytest.mark.parametrize("features", [None, ["files", "leave_ignored"]])
+def test_a_daemon_that_would_delete_the_directory_is_not_told(make, features):
+    """Wings removes all of the server's files on that order; the command says that they stay."""
+    roost = make()
+    server = roost.add_server()
+    with foreign_node(roost, features) as node:
+        done = roost.run("server", "delete", server.uuid)
+        assert "could not be told" in done.stderr and "keep the server's directory" in done.stderr
+        assert node.asked == ["GET /api/system"]
+    roost.stop()
+
+
 def test_a_node_that_was_not_told_learns_it(apart):
     server, other = apart.add_server(BIG), apart.add_server(BIG)
     begin(server)

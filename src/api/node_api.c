@@ -40,6 +40,8 @@ const char *node_feature_name(enum node_feature feature)
         return "files";
     case NODE_FEATURE_LEAVE_IGNORED:
         return "leave_ignored";
+    case NODE_FEATURE_DELETE_SERVER:
+        return "delete_server";
     case NODE_FEATURES_END:
         break;
     }

@@ -184,7 +184,10 @@ bool node_api_cancel_backup(struct node_api *api, const struct node_address *nod
                             const char *server, const char *backup, struct node_outcome *outcome);
 bool node_api_cancel_restore(struct node_api *api, const struct node_address *node,
                              const char *server, struct node_outcome *outcome);
-/* The server is not the node's any more: its jobs end, and its archives go where the node is configured so. */
+/*
+ * The server is not the node's any more: its jobs end, and its archives go where the node is configured so.  The
+ * node is asked first, and told nothing unless it has NODE_FEATURE_DELETE_SERVER: Wings removes the server's directory.
+ */
 bool node_api_delete_server(struct node_api *api, const struct node_address *node,
                             const char *server, struct node_outcome *outcome);
 /*
@@ -195,7 +198,8 @@ enum node_feature {
     NODE_FEATURE_FILES = 1 << 0, /* "files": lists, contents and restores of single files */
     NODE_FEATURE_LEAVE_IGNORED =
         1 << 1, /* "leave_ignored": restores that leave ignored paths alone */
-    NODE_FEATURES_END = 1 << 2,
+    NODE_FEATURE_DELETE_SERVER = 1 << 2, /* "delete_server": the server's directory stays */
+    NODE_FEATURES_END = 1 << 3,
 };
 bool node_api_system(struct node_api *api, const struct node_address *node, unsigned *features,
                      struct node_outcome *outcome);

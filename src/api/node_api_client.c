@@ -220,13 +220,6 @@ bool node_api_cancel_restore(struct node_api *api, const struct node_address *no
     return send_order(api, node, &sent, outcome);
 }
 
-bool node_api_delete_server(struct node_api *api, const struct node_address *node,
-                            const char *server, struct node_outcome *outcome)
-{
-    struct order sent = {NODE_OP_SERVER_DELETE, {server}, {NULL, 0}};
-    return send_order(api, node, &sent, outcome) || outcome->status == 404;
-}
-
 json_t *node_api_files(struct node_api *api, const struct node_address *node, const char *server,
                        const struct node_files_query *query, struct node_outcome *outcome)
 {
@@ -279,4 +272,19 @@ bool node_api_system(struct node_api *api, const struct node_address *node, unsi
     if (features != NULL)
         *features = read_features(answer);
     return is_done;
+}
+
+bool node_api_delete_server(struct node_api *api, const struct node_address *node,
+                            const char *server, struct node_outcome *outcome)
+{
+    unsigned features = 0;
+    if (!node_api_system(api, node, &features, outcome))
+        return false;
+    if ((features & NODE_FEATURE_DELETE_SERVER) == 0) {
+        snprintf(outcome->error, sizeof(outcome->error),
+                 "it does not say that it would keep the server's directory");
+        return false;
+    }
+    struct order sent = {NODE_OP_SERVER_DELETE, {server}, {NULL, 0}};
+    return send_order(api, node, &sent, outcome) || outcome->status == 404;
 }

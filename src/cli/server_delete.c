@@ -60,10 +60,9 @@ static int delete_server(struct office *office, const struct server *server, str
             "node's backups) where the node has no 'node.delete_archives'",
             server->name, server->uuid);
     if (result == 0 && found > 0 && tell_node(office, &node, server, &reason) < 0)
-        complain(
-            "node '%s' could not be told (%s): it ends the server's jobs within ten minutes, and "
-            "keeps its archives",
-            node.name, reason.text);
+        complain("node '%s' could not be told (%s): a Roost ends the server's jobs within ten "
+                 "minutes, and keeps its archives",
+                 node.name, reason.text);
     node_free(&node);
     return result;
 }
