@@ -152,7 +152,7 @@ unsigned job_run(struct job *job, void *context)
     } else if (job->is_torn) {
         again_ms = try_again(job, &err);
     } else if (result < 0 && err.code == ERROR_CANCELLED && queue_is_stopping(node->queue) &&
-               !atomic_load(&job->is_cancelled)) {
+               !job_is_void(job)) {
         log_info("%s interrupted server=%s backup=%s ms=%" PRId64, kind, record->server,
                  record->backup, took_ms);
     } else {
